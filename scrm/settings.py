@@ -1,0 +1,208 @@
+"""All settings, read from the environment (docs/operations.md lists the variables). Nothing exists only in production."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from django.utils.translation import gettext_lazy as _
+
+from scrm.runtime import environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+ENV = environment.load()
+
+
+def text(name: str, default: str | None = None) -> str:
+    """A setting as text; without a default it must be there."""
+    value = ENV.get(name, default)
+    if value is None:
+        raise RuntimeError(f"{name} is not set: put it into the environment or .env, or run `make up` first.")
+    return value
+
+
+def flag(name: str, default: bool = False) -> bool:
+    """A setting as yes or no: 1, true, yes, on."""
+    return text(name, "1" if default else "0").lower() in {"1", "true", "yes", "on"}
+
+
+def number(name: str, default: int) -> int:
+    """A setting as a whole number."""
+    return int(text(name, str(default)))
+
+
+def database(url: str, **extra: Any) -> dict[str, Any]:
+    """Django's form of a postgresql://user:password@host:port/name URL."""
+    parts = urlsplit(url)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.path.lstrip("/"),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or "",
+        "PORT": str(parts.port or ""),
+        "CONN_MAX_AGE": number("ORCHARD_CONN_MAX_AGE", 0 if flag("ORCHARD_TESTING") else 60),
+        "CONN_HEALTH_CHECKS": True,
+        "TEST": {"NAME": text("ORCHARD_TEST_DB", "test_orchard")},
+        **extra,
+    }
+
+
+DEBUG = flag("ORCHARD_DEBUG")
+SECRET_KEY = text("DJANGO_SECRET_KEY")
+# First encrypts, all decrypt: put a new key in front, run `manage.py rotate_secrets`, then drop the old one.
+ORCHARD_SECRET_KEYS = [key for key in text("ORCHARD_SECRET_KEYS").split(",") if key]
+ALLOWED_HOSTS = text("ORCHARD_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
+CSRF_TRUSTED_ORIGINS = [origin for origin in text("ORCHARD_TRUSTED_ORIGINS", "").split(",") if origin]
+PUBLIC_URL = text("ORCHARD_PUBLIC_URL", "http://127.0.0.1:8000")
+
+INSTALLED_APPS = [
+    "unfold",
+    "scrm",
+    "tenants",
+    "events",
+    "wecom",
+    "contacts",
+    "tagging",
+    "points",
+    "campaigns",
+    "console",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.gzip.GZipMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "scrm.urls"
+WSGI_APPLICATION = "scrm.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "console" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASES = {"default": database(text("DATABASE_URL"))}
+if "DATABASE_OWNER_URL" in ENV:
+    # Migrations, partitions and test set-up. Web and worker processes never get this variable.
+    DATABASES["owner"] = database(ENV["DATABASE_OWNER_URL"])
+    DATABASES["owner"]["TEST"]["DEPENDENCIES"] = []
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+ATOMIC_REQUESTS = False  # a request opens its brand's scope itself; nesting would hide a missing one
+
+REDIS_URL = text("REDIS_URL")
+CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "cache"}}
+
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_ALWAYS_EAGER = False
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 600,
+    # kombu looks for unacknowledged tasks of dead workers only every 100 s otherwise.
+    "unacked_restore_interval": 2,
+    "unacked_restore_throttle": 1,
+}
+CELERY_TASK_ROUTES = {
+    "events.tasks.*": {"queue": "react"},
+    "wecom.tasks.*": {"queue": "wecom"},
+    "contacts.tasks.*": {"queue": "wecom"},
+    "campaigns.tasks.plan*": {"queue": "plan"},
+    "campaigns.tasks.*": {"queue": "wecom"},
+}
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "events-sweep": {"task": "events.tasks.sweep", "schedule": timedelta(seconds=5)},
+    "events-partitions": {"task": "events.tasks.ensure_partitions", "schedule": timedelta(hours=6)},
+    "wecom-inbox": {"task": "wecom.tasks.sweep_inbox", "schedule": timedelta(seconds=10)},
+    "contacts-sync": {"task": "contacts.tasks.sync_due", "schedule": timedelta(minutes=1)},
+    "campaigns-tick": {"task": "campaigns.tasks.tick", "schedule": timedelta(seconds=3)},
+    "tenants-clean": {"task": "tenants.tasks.clean", "schedule": timedelta(hours=1)},
+}
+
+AUTH_USER_MODEL = "tenants.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "/login/"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = flag("ORCHARD_HTTPS")
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/"  # one session for all of a user's brands (/b/<slug>/…)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if flag("ORCHARD_HTTPS") else None
+SECURE_SSL_REDIRECT = flag("ORCHARD_HTTPS_REDIRECT")
+SECURE_HSTS_SECONDS = number("ORCHARD_HSTS_SECONDS", 0)
+
+LANGUAGE_CODE = "zh-hans"
+LANGUAGES = [("zh-hans", _("简体中文")), ("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+TIME_ZONE = "Asia/Shanghai"
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+WECOM_API_BASE = text("WECOM_API_BASE", "https://qyapi.weixin.qq.com/cgi-bin/")
+WECOM_TIMEOUT_SECONDS = number("WECOM_TIMEOUT_SECONDS", 10)
+
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["tenants.api_auth.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["tenants.api_auth.HasScope"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "tenants.api.problem_response",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Orchard 果园 API",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+}
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"()": "scrm.lib.logs.Formatter", "json": flag("ORCHARD_JSON_LOGS")}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": text("ORCHARD_LOG_LEVEL", "INFO")},
+    "loggers": {"django.request": {"level": "ERROR"}, "celery": {"level": "WARNING"}},
+}
