@@ -6,6 +6,9 @@ from django.apps import apps
 from django.conf import settings
 from django.db import connections
 
+# DDL that the product needs at run time: functions that run as the owner.
+OWNER_FUNCTIONS = ("ensure_event_partition(timestamptz)",)
+
 _GRANTABLE = """
     SELECT relname FROM pg_class
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
@@ -26,6 +29,10 @@ def grant_runtime_role(*, using: str, **_signal: Any) -> None:
         for (table,) in cursor.fetchall():
             cursor.execute(f"REVOKE ALL ON {table} FROM {quoted}")
             cursor.execute(f"GRANT {_rights(table, append_only)} ON {table} TO {quoted}")
+        for function in OWNER_FUNCTIONS:
+            cursor.execute("SELECT to_regprocedure(%s)", [function])
+            if cursor.fetchone()[0]:
+                cursor.execute(f"GRANT EXECUTE ON FUNCTION {function} TO {quoted}")
 
 
 def _rights(table: str, append_only: set[str]) -> str:

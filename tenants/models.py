@@ -52,11 +52,8 @@ class User(AbstractUser):
     session_epoch = models.IntegerField(default=0)
     """Raised to end all of the user's sessions at once: it is part of the session's hash."""
 
-    def get_session_auth_hash(self) -> str:
-        """Changes with the password and with `session_epoch`."""
-        return f"{super().get_session_auth_hash()}.{self.session_epoch}"
-
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        # Django's hash of the password, made to change with the epoch too.
         return f"{super()._get_session_auth_hash(secret=secret)}.{self.session_epoch}"  # type: ignore[misc]
 
     def get_full_name(self) -> str:

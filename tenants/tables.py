@@ -72,7 +72,11 @@ class TenantTable(Operation):
         """Nothing that Django's state knows of."""
 
     def database_forwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
     ) -> None:
         """Rewrite the primary key to begin with brand_id, add the foreign keys, force the policy."""
         meta = to_state.apps.get_model(app_label, self.model_name)._meta
@@ -94,7 +98,11 @@ class TenantTable(Operation):
         )
 
     def database_backwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
     ) -> None:
         """Take policy and foreign keys away; the table itself goes with its CreateModel."""
         meta = from_state.apps.get_model(app_label, self.model_name)._meta
@@ -119,7 +127,11 @@ class AddTenantForeignKey(Operation):
         """Nothing that Django's state knows of."""
 
     def database_forwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
     ) -> None:
         """Add the constraint under NO FORCE: under FORCE it would be validated for one brand's rows only."""
         meta = to_state.apps.get_model(app_label, self.model_name)._meta
@@ -127,7 +139,11 @@ class AddTenantForeignKey(Operation):
         _add_foreign_key(schema_editor, meta.db_table, field.column, field.remote_field.model._meta.db_table)
 
     def database_backwards(
-        self, app_label: str, schema_editor: BaseDatabaseSchemaEditor, from_state: ProjectState, to_state: ProjectState
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
     ) -> None:
         """Drop the constraint."""
         meta = from_state.apps.get_model(app_label, self.model_name)._meta

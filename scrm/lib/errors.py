@@ -29,7 +29,12 @@ class DomainError(Exception):
     code: ClassVar[str] = "refused"
 
     def __init__(
-        self, detail: Text = "", *, remedy: Text = "", errors: Sequence[FieldError] = (), code: str | None = None
+        self,
+        detail: Text = "",
+        *,
+        remedy: Text = "",
+        errors: Sequence[FieldError] = (),
+        code: str | None = None,
     ) -> None:
         super().__init__(str(detail))
         self.detail = detail

@@ -21,7 +21,14 @@ class Formatter(logging.Formatter):
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         trace = self.formatException(record.exc_info) if record.exc_info else ""
         if self._json:
-            line = {"at": moment, "level": record.levelname, "logger": record.name, "message": record.getMessage()}
+            line = {
+                "at": moment,
+                "level": record.levelname,
+                "logger": record.name,
+                "message": record.getMessage(),
+            }
             return json.dumps({**line, **extra, **({"trace": trace} if trace else {})}, ensure_ascii=False)
         fields = "".join(f" {key}={value}" for key, value in extra.items())
-        return f"{moment} {record.levelname:<7} {record.name}: {record.getMessage()}{fields}" + (f"\n{trace}" if trace else "")
+        return f"{moment} {record.levelname:<7} {record.name}: {record.getMessage()}{fields}" + (
+            f"\n{trace}" if trace else ""
+        )
