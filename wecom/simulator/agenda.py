@@ -1,0 +1,79 @@
+"""What people will do and when: a heap of due acts, so that an idle world costs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wecom.simulator.engine import Engine
+    from wecom.simulator.world import Corp
+
+Act = tuple[float, int, str, str, list[str]]  # due (virtual time), order, corpid, kind, arguments
+Doer = Callable[..., None]
+
+DOERS: dict[str, Doer] = {}
+
+
+def act(kind: str) -> Callable[[Doer], Doer]:
+    """Register `doer(engine, corp, *arguments)` for acts of that kind. A doer that comes too late does nothing."""
+
+    def register(doer: Doer) -> Doer:
+        DOERS[kind] = doer
+        return doer
+
+    return register
+
+
+class Agenda:
+    """Due acts, earliest first."""
+
+    def __init__(self) -> None:
+        self.heap: list[Act] = []
+        self._order = 0
+        self.changed = asyncio.Event()
+
+    def schedule(self, due: float, corpid: str, kind: str, *arguments: str) -> None:
+        """Plan an act for the virtual time `due`."""
+        self._order += 1
+        heapq.heappush(self.heap, (due, self._order, corpid, kind, list(arguments)))
+        self.changed.set()
+
+    def restore(self, acts: list[list[Any]]) -> None:
+        """Take up the acts of a snapshot."""
+        self.heap = [(due, order, corpid, kind, list(args)) for due, order, corpid, kind, args in acts]
+        heapq.heapify(self.heap)
+        self._order = max((order for _, order, *_ in self.heap), default=0)
+
+    def next_due(self) -> float | None:
+        """When the earliest act is due."""
+        return self.heap[0][0] if self.heap else None
+
+    def run_due(self, engine: Engine, *, now: float, most: int = 50) -> int:
+        """Carry out up to `most` acts that are due. Returns how many."""
+        done = 0
+        while self.heap and self.heap[0][0] <= now and done < most:
+            _, _, corpid, kind, arguments = heapq.heappop(self.heap)
+            _do(engine, corpid, kind, arguments)
+            done += 1
+        return done
+
+    def settle(self, engine: Engine, corp: Corp) -> int:
+        """Carry out every act of the corp now, and those that follow from them. Returns how many."""
+        done = 0
+        while mine := sorted(each for each in self.heap if each[2] == corp.corpid):
+            self.heap = [each for each in self.heap if each[2] != corp.corpid]
+            heapq.heapify(self.heap)
+            for _, _, corpid, kind, arguments in mine:
+                _do(engine, corpid, kind, arguments)
+                done += 1
+        return done
+
+
+def _do(engine: Engine, corpid: str, kind: str, arguments: list[str]) -> None:
+    corp = engine.world.corp(corpid)
+    if corp is not None:
+        engine.dirty = True
+        DOERS[kind](engine, corp, *arguments)

@@ -1,0 +1,355 @@
+"""The control surface `/_sim/…`: what a test, a demo or a curious person may ask and do (docs/simulator.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from wecom.simulator import acts, crypto, phone, quota, snapshot
+from wecom.simulator.engine import Engine
+from wecom.simulator.faults import Fault
+from wecom.simulator.outbound import VERIFY_WITHIN
+from wecom.simulator.world import Callback, Corp
+
+ENGINE: web.AppKey[Engine] = web.AppKey("engine", Engine)
+SNAPSHOT: web.AppKey[Path] = web.AppKey("snapshot", Path)
+
+Answer = dict[str, Any]
+routes = web.RouteTableDef()
+
+
+class BadRequest(Exception):
+    """A control request that cannot be met; the message names the field."""
+
+
+@web.middleware
+async def plain_errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Turn what a caller did wrong into HTTP 400 {"error": …}."""
+    try:
+        return await handler(request)
+    except (BadRequest, acts.BadAct) as error:
+        return _json({"error": str(error)}, status=400)
+
+
+@routes.get("/_sim/health")
+async def health(request: web.Request) -> web.Response:
+    """Alive, and the simulated time."""
+    engine = request.app[ENGINE]
+    return _json({"ok": True, "now": engine.clock.now(), "pace": engine.clock.pace, "seed": engine.world.seed})
+
+
+@routes.get("/_sim/corps")
+async def corps(request: web.Request) -> web.Response:
+    """Every corp with its secrets and sizes."""
+    return _json([_corp(corp) for corp in request.app[ENGINE].world.corps.values()])
+
+
+@routes.post("/_sim/corps/{corpid}/callback")
+async def set_callback(request: web.Request) -> web.Response:
+    """{url, token, aes_key, timeout?}: verify by GET, keep it if that succeeds. {"url": ""} removes."""
+    engine, corp, body = request.app[ENGINE], _named_corp(request), await _body(request)
+    if body.get("url") == "":
+        corp.callback = None
+        return _json({"ok": True, "error": None})
+    callback = Callback(_text(body, "url"), _text(body, "token"), _text(body, "aes_key"))
+    if len(callback.aes_key) != 43 or not 1 <= len(callback.token) <= 32:
+        raise BadRequest("aes_key needs 43 characters, token 1 to 32")
+    error = await engine.outbound.verify(corp, callback, within=float(body.get("timeout", VERIFY_WITHIN)))
+    if error is None:
+        corp.callback = callback
+        engine.dirty = True
+    return _json({"ok": error is None, "error": error})
+
+
+@routes.post("/_sim/corps/{corpid}/quota")
+async def set_quota(request: web.Request) -> web.Response:
+    """{mode}: how many mass sends a customer of this corp may receive."""
+    corp, body = _named_corp(request), await _body(request)
+    if body.get("mode") not in quota.MODES:
+        raise BadRequest(f"mode: must be one of {', '.join(quota.MODES)}")
+    corp.quota_mode = body["mode"]
+    request.app[ENGINE].dirty = True
+    return _json({"ok": True})
+
+
+@routes.get("/_sim/corps/{corpid}/people")
+async def people(request: web.Request) -> web.Response:
+    """The customers as a mini-program would know them, with hidden interests; ?cursor=&limit= (at most 5000)."""
+    corp = _named_corp(request)
+    start, limit = _int(request, "cursor", 0), min(_int(request, "limit", 200), 5000)
+    everybody = list(corp.customers.values())
+    items = []
+    for customer in everybody[start : start + limit]:
+        follows = [
+            {
+                "userid": follow.userid,
+                "createtime": follow.createtime,
+                "deleted_by_customer": follow.deleted_at > 0,
+                "tags": follow.tags,
+            }
+            for follow in corp.followers_of[customer.external_userid].values()
+        ]
+        items.append(
+            {
+                "external_userid": customer.external_userid,
+                "unionid": customer.unionid,
+                "name": customer.name,
+                "follows": follows,
+                "interests": customer.interests,
+            }
+        )
+    following = start + limit
+    return _json({"items": items, "next_cursor": str(following) if following < len(everybody) else ""})
+
+
+@routes.get("/_sim/corps/{corpid}/guides")
+async def guides(request: web.Request) -> web.Response:
+    """The members with 客户联系: habit and number of customers."""
+    corp = _named_corp(request)
+    shown = [
+        {
+            "userid": member.userid,
+            "name": member.name,
+            "department": member.department,
+            "habit": member.habit,
+            "customers": len(corp.follows_of[member.userid]),
+        }
+        for member in corp.service_members()
+    ]
+    return _json({"items": shown})
+
+
+@routes.get("/_sim/journal")
+async def journal(request: web.Request) -> web.Response:
+    """Receipts in order: ?corpid=&kind=&external_userid=&after=&limit= (at most 20000)."""
+    query = request.query
+    items, following = request.app[ENGINE].journal.read(
+        corpid=query.get("corpid") or None,
+        kind=query.get("kind") or None,
+        external_userid=query.get("external_userid") or None,
+        after=_int(request, "after", 0),
+        limit=min(_int(request, "limit", 500), 20_000),
+    )
+    return _json({"items": items, "next_after": following})
+
+
+@routes.get("/_sim/journal/summary")
+async def journal_summary(request: web.Request) -> web.Response:
+    """Counts per kind and repeats of one corp."""
+    engine = request.app[ENGINE]
+    corp = engine.world.corp(request.query.get("corpid", ""))
+    if corp is None:
+        raise BadRequest("corpid: unknown")
+    return _json(engine.journal.summary(corp.corpid))
+
+
+@routes.post("/_sim/clock")
+async def set_clock(request: web.Request) -> web.Response:
+    """{advance_seconds?, pace?}. A new pace counts for delays drawn from now on."""
+    engine, body = request.app[ENGINE], await _body(request)
+    pace = body.get("pace", engine.clock.pace)
+    if isinstance(pace, bool) or not isinstance(pace, int | float) or pace <= 0:
+        raise BadRequest("pace: must be a number above 0")
+    try:
+        engine.clock.advance(float(body.get("advance_seconds", 0)))
+    except (TypeError, ValueError) as error:
+        raise BadRequest(f"advance_seconds: {error}") from error
+    engine.clock.pace = float(pace)
+    engine.agenda.changed.set()
+    engine.dirty = True
+    return _json({"now": engine.clock.now(), "pace": engine.clock.pace})
+
+
+@routes.post("/_sim/acts/{name}")
+async def act(request: web.Request) -> web.Response:
+    """Somebody does something: see acts."""
+    body = await _body(request)
+    return _json(acts.perform(request.app[ENGINE], request.match_info["name"], body))
+
+
+@routes.get("/_sim/counters")
+async def counters(request: web.Request) -> web.Response:
+    """Calls and errcodes per path since the start, callbacks, due acts."""
+    engine = request.app[ENGINE]
+    return _json(
+        {
+            "calls": dict(engine.calls),
+            "errcodes": {path: dict(codes) for path, codes in engine.errcodes.items()},
+            "callbacks": {**engine.outbound.counters, "pending": engine.outbound.pending},
+            "acts_pending": len(engine.agenda.heap),
+        }
+    )
+
+
+@routes.delete("/_sim/counters")
+async def clear_counters(request: web.Request) -> web.Response:
+    """Begin to count anew."""
+    engine = request.app[ENGINE]
+    engine.calls.clear()
+    engine.errcodes.clear()
+    engine.outbound.counters.clear()
+    return _json({"ok": True})
+
+
+@routes.post("/_sim/faults")
+async def add_fault(request: web.Request) -> web.Response:
+    """{path, mode, errcode?, count?, rate?, delay?, corpid?}."""
+    body = await _body(request)
+    known = {"path", "mode", "errcode", "count", "rate", "delay", "corpid"}
+    if unknown := set(body) - known:
+        raise BadRequest(f"unknown fields: {', '.join(sorted(unknown))}")
+    try:
+        fault = Fault(**{**body, "path": _text(body, "path").removeprefix("/cgi-bin/"), "mode": _text(body, "mode")})
+        request.app[ENGINE].faults.add(fault)
+    except (TypeError, ValueError) as error:
+        raise BadRequest(str(error)) from error
+    return _json({"ok": True})
+
+
+@routes.get("/_sim/faults")
+async def list_faults(request: web.Request) -> web.Response:
+    """The rules in force and how often each hit."""
+    rules = request.app[ENGINE].faults.rules
+    return _json({"items": [{"path": rule.path, "mode": rule.mode, "hits": rule.hits} for rule in rules]})
+
+
+@routes.delete("/_sim/faults")
+async def clear_faults(request: web.Request) -> web.Response:
+    """End all faults."""
+    request.app[ENGINE].faults.clear()
+    return _json({"ok": True})
+
+
+@routes.post("/_sim/tokens/revoke")
+async def revoke_tokens(request: web.Request) -> web.Response:
+    """{corpid, expire?}: the corp's tokens are invalid at once (40014), or expired (42001)."""
+    engine, body = request.app[ENGINE], await _body(request)
+    corp = engine.world.corp(_text(body, "corpid"))
+    if corp is None:
+        raise BadRequest("corpid: unknown")
+    expire = bool(body.get("expire", False))
+    return _json({"revoked": engine.tokens.revoke(corpid=corp.corpid, expire=expire, now=engine.clock.now())})
+
+
+@routes.post("/_sim/limits")
+async def set_limits(request: web.Request) -> web.Response:
+    """{per_minute?, per_hour?, ip_per_minute?, ip_per_hour?, concurrent?, paths?, enabled?}; counting begins anew."""
+    body, limits = await _body(request), request.app[ENGINE].limits
+    paths, enabled = body.pop("paths", {}), body.pop("enabled", None)
+    try:
+        limits.configure(numbers=body, paths=paths, enabled=enabled)
+    except (TypeError, ValueError) as error:
+        raise BadRequest(str(error)) from error
+    return _json(limits.describe())
+
+
+@routes.post("/_sim/switches")
+async def set_switches(request: web.Request) -> web.Response:
+    """Set switches by name; answers all of them."""
+    switches = request.app[ENGINE].switches
+    try:
+        switches.configure(await _body(request))
+    except ValueError as error:
+        raise BadRequest(str(error)) from error
+    return _json(vars(switches))
+
+
+@routes.post("/_sim/snapshot")
+async def save(request: web.Request) -> web.Response:
+    """Write the snapshot now."""
+    path = request.app.get(SNAPSHOT)
+    if path is None:
+        raise BadRequest("no --snapshot file was given")
+    engine = request.app[ENGINE]
+    snapshot.write(path, snapshot.dump(engine))
+    engine.dirty = False
+    return _json({"ok": True, "path": str(path)})
+
+
+@routes.post("/_sim/decrypt")
+async def decrypt(request: web.Request) -> web.Response:
+    """{aes_key, encrypt}: what a callback's Encrypt says; a help when setting up a receiver."""
+    body = await _body(request)
+    try:
+        message, receiveid = crypto.decrypt(_text(body, "encrypt"), aes_key=_text(body, "aes_key"))
+    except ValueError as error:
+        raise BadRequest(str(error)) from error
+    return _json({"message": message, "receiveid": receiveid})
+
+
+@routes.get("/_sim/images/{corpid}/{name}")
+async def image(request: web.Request) -> web.Response:
+    """A picture uploaded by media/uploadimg."""
+    corp = _named_corp(request)
+    suffix = f"/{request.match_info['name']}"
+    media = next((each for url, each in corp.media.items() if each.permanent and url.endswith(suffix)), None)
+    if media is None:
+        raise web.HTTPNotFound
+    png = media.content.startswith(b"\x89PNG")
+    return web.Response(body=media.content, content_type="image/png" if png else "image/jpeg")
+
+
+@routes.get("/_sim/phone")
+async def show_phone(request: web.Request) -> web.Response:
+    """?corpid=&external_userid=: the customer's chats and Moments as they saw them; without a customer, a list."""
+    engine = request.app[ENGINE]
+    corp = engine.world.corp(request.query.get("corpid", "")) or next(iter(engine.world.corps.values()))
+    customer = corp.customers.get(request.query.get("external_userid", ""))
+    page = phone.screen(engine, corp, customer) if customer else phone.directory(engine, corp)
+    return web.Response(text=page, content_type="text/html")
+
+
+def _corp(corp: Corp) -> Answer:
+    callback = corp.callback
+    return {
+        "corpid": corp.corpid,
+        "name": corp.name,
+        "quota_mode": corp.quota_mode,
+        "apps": [
+            {"agentid": app.agentid, "name": app.name, "secret": app.secret, "kind": app.kind} for app in corp.apps
+        ],
+        "guides": sum(1 for _ in corp.service_members()),
+        "contacts": len(corp.customers),
+        "groups": len(corp.groups),
+        "callback": {"url": callback.url, "token": callback.token, "aes_key": callback.aes_key} if callback else None,
+    }
+
+
+def _named_corp(request: web.Request) -> Corp:
+    corp = request.app[ENGINE].world.corp(request.match_info["corpid"])
+    if corp is None:
+        raise BadRequest("corpid: unknown")
+    return corp
+
+
+async def _body(request: web.Request) -> Answer:
+    try:
+        body = await request.json() if request.can_read_body else {}
+    except ValueError as error:
+        raise BadRequest(f"not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise BadRequest("the body must be an object")
+    return body
+
+
+def _text(body: Answer, name: str) -> str:
+    if not isinstance(body.get(name), str) or not body[name]:
+        raise BadRequest(f"{name}: missing")
+    return str(body[name])
+
+
+def _int(request: web.Request, name: str, default: int) -> int:
+    try:
+        return max(0, int(request.query.get(name) or default))
+    except ValueError:
+        raise BadRequest(f"{name}: must be a number") from None
+
+
+def _json(body: Any, *, status: int = 200) -> web.Response:
+    return web.Response(text=json.dumps(body, ensure_ascii=False), status=status, content_type="application/json")

@@ -1,0 +1,133 @@
+"""Contact ways (「联系我」, reference §9)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wecom.simulator.errors import Refused
+from wecom.simulator.wire import Body, Call, between, endpoint
+from wecom.simulator.world import ContactWay, Corp
+
+SINGLE, SEVERAL = 1, 2
+BUTTON, QR_CODE = 1, 2
+MAX_MEMBERS = 100
+MAX_WAYS = 500_000
+DAY = 86_400
+
+
+@endpoint("POST", "externalcontact/add_contact_way")
+def add_contact_way(call: Call) -> Body:
+    """type, scene, user[], party[], state, … → config_id, and qr_code for scene 2. Official 92228."""
+    corp = call.corp
+    kind, scene = call.number("type", missing=41037), call.number("scene", missing=41038)
+    if kind not in (SINGLE, SEVERAL):
+        raise Refused(41039)
+    if scene not in (BUTTON, QR_CODE):
+        raise Refused(41040)
+    settings: dict[str, Any] = {"type": kind, "scene": scene} | _settings(call)
+    settings["is_temp"] = call.flag("is_temp", default=False)
+    settings["is_exclusive"] = call.flag("is_exclusive", default=False)
+    if settings["is_temp"] and kind != SINGLE:
+        raise Refused(40058, "is_temp needs type 1")
+    _check_members(corp, settings)
+    if len(corp.contact_ways) >= MAX_WAYS:
+        raise Refused(41045)
+    config_id = corp.new_id("", 32).replace("-", "a").replace("_", "b").lower()
+    if scene == QR_CODE:
+        settings["qr_code"] = f"https://wework.qpic.cn/wwpic/{config_id}/0"
+    corp.contact_ways[config_id] = ContactWay(config_id, call.app.agentid, call.now, settings)
+    answer: Body = {"config_id": config_id}
+    return answer | ({"qr_code": settings["qr_code"]} if scene == QR_CODE else {})
+
+
+@endpoint("POST", "externalcontact/get_contact_way", empty={"contact_way": {}})
+def get_contact_way(call: Call) -> Body:
+    """config_id → contact_way."""
+    way = _asked(call)
+    return {"contact_way": {"config_id": way.config_id, **way.settings}}
+
+
+@endpoint("POST", "externalcontact/list_contact_way", empty={"contact_way": []})
+def list_contact_way(call: Call) -> Body:
+    """start_time (default 90 days ago), end_time, cursor, limit ≤ 1000 → config_ids; temporary ones are left out."""
+    start = call.number("start_time", default=call.now - 90 * DAY)
+    end = call.number("end_time", default=call.now)
+    ways = between(call.corp.contact_ways.values(), lambda way: way.create_time, start, end)
+    rows, cursor = call.page([way for way in ways if not way.settings["is_temp"]], most=1000, default=100)
+    return {"contact_way": [{"config_id": way.config_id} for way in rows], "next_cursor": cursor}
+
+
+@endpoint("POST", "externalcontact/update_contact_way")
+def update_contact_way(call: Call) -> Body:
+    """config_id and what changes; lists are replaced; type, scene and is_temp stay."""
+    way = _asked(call)
+    if way.agentid != call.app.agentid:
+        raise Refused(41044)
+    changed = {name: value for name, value in _settings(call).items() if name in call.body}
+    settings = way.settings | changed
+    _check_members(call.corp, settings)
+    way.settings = settings
+    return {}
+
+
+@endpoint("POST", "externalcontact/del_contact_way")
+def del_contact_way(call: Call) -> Body:
+    """config_id: the code shows as invalid from now on."""
+    way = _asked(call)
+    del call.corp.contact_ways[way.config_id]
+    return {}
+
+
+def members_behind(corp: Corp, way: ContactWay) -> list[str]:
+    """The userids a scan of this code can lead to."""
+    found = [member.userid for each in way.settings["user"] if (member := corp.member(each)) is not None]
+    for department in way.settings["party"]:
+        found += [each.userid for each in corp.members_of(department, recursive=True) if each.service]
+    return list(dict.fromkeys(found))
+
+
+def _asked(call: Call) -> ContactWay:
+    way = call.corp.contact_ways.get(call.text("config_id", missing=41043))
+    if way is None:
+        raise Refused(41044)
+    return way
+
+
+def _settings(call: Call) -> dict[str, Any]:
+    style = call.number("style", default=0)
+    if style not in (0, 1, 2, 3):
+        raise Refused(41042)
+    return {
+        "style": style,
+        "remark": call.text("remark", chars=30),
+        "skip_verify": call.flag("skip_verify", default=True),
+        "state": call.text("state", chars=30),
+        "user": call.strings("user"),
+        "party": call.numbers("party"),
+        "expires_in": min(call.number("expires_in", default=7 * DAY), 14 * DAY),
+        "chat_expires_in": min(call.number("chat_expires_in", default=DAY), 14 * DAY),
+        "unionid": call.text("unionid"),
+        "mark_source": call.flag("mark_source", default=True),
+        "conclusions": call.record("conclusions"),
+    }
+
+
+def _check_members(corp: Corp, settings: dict[str, Any]) -> None:
+    """Raises Refused 40058 (nobody, or not exactly one), 40003, 60003, 84074, 41041."""
+    users = settings["user"]
+    if settings["type"] == SINGLE and (len(users) != 1 or settings["party"]):
+        raise Refused(40058, "type 1 needs exactly one user")
+    if not users and not settings["party"]:
+        raise Refused(40058, "user and party are both empty")
+    for userid in users:
+        member = corp.member(userid)
+        if member is None:
+            raise Refused(40003)
+        if not member.service:
+            raise Refused(84074)
+        if member.status != 1:
+            raise Refused(41054)
+    if any(department not in corp.departments for department in settings["party"]):
+        raise Refused(60003)
+    if len(members_behind(corp, ContactWay("", 0, 0, settings))) > MAX_MEMBERS:
+        raise Refused(41041)

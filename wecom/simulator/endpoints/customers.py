@@ -1,0 +1,159 @@
+"""Customers (客户管理, reference §7)."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+from wecom.simulator import relations
+from wecom.simulator.errors import Refused
+from wecom.simulator.wire import Body, Call, endpoint
+from wecom.simulator.world import Corp, Customer, Follow
+
+FOLLOWERS_PER_PAGE = 500
+BATCH_MEMBERS = 100
+
+
+@endpoint("GET", "externalcontact/get_follow_user_list", empty={"follow_user": []})
+def get_follow_user_list(call: Call) -> Body:
+    """→ userids with 客户联系 in the visible range. Official 92571."""
+    return {"follow_user": [member.userid for member in call.corp.service_members()]}
+
+
+@endpoint("GET", "externalcontact/list", empty={"external_userid": []})
+def list_customers(call: Call) -> Body:
+    """userid → its customers, those who deleted the member among them; 84061 when there are none. Official 92113."""
+    member = call.member()
+    if not member.service:
+        raise Refused(84074)
+    found = [follow.external_userid for follow in call.corp.visible_follows(member.userid)]
+    if not found:
+        raise Refused(84061)
+    return {"external_userid": found}
+
+
+@endpoint("GET", "externalcontact/get", empty={"external_contact": {}, "follow_user": []})
+def get_customer(call: Call) -> Body:
+    """external_userid, cursor → the customer and the members who follow, 500 a page. Official 92114."""
+    external_userid = call.text("external_userid", missing=41035)
+    customer = call.corp.customers.get(external_userid)
+    if customer is None:
+        raise Refused(40096)
+    follows = [each for each in call.corp.followers_of[external_userid].values() if not each.half]
+    if not follows:
+        raise Refused(84061)
+    rows, cursor = call.page(follows, most=FOLLOWERS_PER_PAGE, default=FOLLOWERS_PER_PAGE)
+    answer: Body = {
+        "external_contact": _contact(customer),
+        "follow_user": [_follow_user(call.corp, each) for each in rows],
+    }
+    return answer | ({"next_cursor": cursor} if cursor else {})
+
+
+@endpoint(
+    "POST",
+    "externalcontact/batch/get_by_user",
+    empty={"external_contact_list": [], "next_cursor": ""},
+)
+def batch_get_by_user(call: Call) -> Body:
+    """userid_list ≤ 100, cursor, limit ≤ 100 → pairs of customer and follow_info; pages run across members.
+
+    Official 92994. A cursor stays right while people are added and removed behind it."""
+    if "userid_list" not in call.body and isinstance(call.given("userid"), str):
+        call.body["userid_list"] = [call.given("userid")]  # the older form
+    userids = call.strings("userid_list", most=BATCH_MEMBERS, missing=40063)
+    members = []
+    for userid in userids:
+        member = call.corp.member(userid)
+        if member is None:
+            raise Refused(40003)
+        members.append(member.userid)
+    size = call.limit(most=100, default=50)
+    place, after = call.position() or [0, 0]
+    pairs: list[dict[str, Any]] = []
+    cursor = ""
+    while place < len(members):
+        mine = (each for each in call.corp.visible_follows(members[place]) if each.seq > after)
+        taken = list(islice(mine, size - len(pairs) + 1))
+        if len(pairs) + len(taken) > size:
+            taken = taken[: size - len(pairs)]
+            pairs += [_pair(call.corp, each) for each in taken]
+            cursor = call.cursor([place, taken[-1].seq if taken else after])
+            break
+        pairs += [_pair(call.corp, each) for each in taken]
+        place, after = place + 1, 0
+    return {
+        "external_contact_list": pairs,
+        "next_cursor": cursor,
+        "fail_info": {"unlicensed_userid_list": []},
+    }
+
+
+@endpoint("POST", "externalcontact/remark")
+def remark(call: Call) -> Body:
+    """Set remark, description, remark_company, remark_mobiles of a pair; absent leaves, "" clears. Official 92115."""
+    follow = call.follow()
+    fields = ("remark", "description", "remark_company", "remark_mobiles", "remark_pic_mediaid")
+    if not any(name in call.body for name in fields):
+        raise Refused(40058, "nothing to change")
+    new_remark = call.text("remark", chars=20)
+    description = call.text("description", chars=150)
+    company = call.text("remark_company", chars=20)
+    mobiles = [each for each in call.strings("remark_mobiles") if each]
+    before = (follow.remark, follow.description, follow.remark_corp_name)
+    if "remark" in call.body:
+        follow.remark = new_remark
+    if "description" in call.body:
+        follow.description = description
+    if "remark_company" in call.body:
+        follow.remark_corp_name = company
+    if "remark_mobiles" in call.body:
+        follow.remark_mobiles = mobiles
+    if before != (follow.remark, follow.description, follow.remark_corp_name):
+        relations.edited(call.engine, call.corp, follow, by_api=True)
+    return {}
+
+
+def _contact(customer: Customer) -> dict[str, Any]:
+    contact: dict[str, Any] = {
+        "external_userid": customer.external_userid,
+        "name": customer.name,
+        "avatar": customer.avatar,
+        "type": 1,
+        "gender": customer.gender,
+    }
+    if customer.unionid:
+        contact["unionid"] = customer.unionid
+    return contact
+
+
+def _relation(follow: Follow) -> dict[str, Any]:
+    return {
+        "userid": follow.userid,
+        "remark": follow.remark,
+        "description": follow.description,
+        "createtime": follow.createtime,
+        "remark_corp_name": follow.remark_corp_name,
+        "remark_mobiles": follow.remark_mobiles,
+        "add_way": follow.add_way,
+        "oper_userid": follow.oper_userid,
+        "state": follow.state,
+    }
+
+
+def _follow_user(corp: Corp, follow: Follow) -> dict[str, Any]:
+    """A follower as externalcontact/get tells it: tags with names."""
+    tags = []
+    for tag_id in follow.tags:
+        tag = corp.tags[tag_id]
+        group = corp.tag_groups[tag.group_id]
+        tags.append({"group_name": group.name, "tag_name": tag.name, "tag_id": tag_id, "type": 1})
+    return {**_relation(follow), "tags": tags}
+
+
+def _pair(corp: Corp, follow: Follow) -> dict[str, Any]:
+    """A pair as batch/get_by_user tells it: follow_info is an object and its tags are bare ids."""
+    return {
+        "external_contact": _contact(corp.customers[follow.external_userid]),
+        "follow_info": {**_relation(follow), "tag_id": follow.tags},
+    }

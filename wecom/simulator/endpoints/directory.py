@@ -1,0 +1,114 @@
+"""Departments and members (reference §6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wecom.simulator.errors import Refused
+from wecom.simulator.wire import DIRECTORY, DIRECTORY_SYNC, Body, Call, endpoint
+from wecom.simulator.world import ROOT_DEPARTMENT, Corp, Department, Member
+
+MEMBER_EMPTY: Body = {"department": [], "order": [], "is_leader_in_dept": [], "direct_leader": []}
+
+
+@endpoint("GET", "department/list", kinds=DIRECTORY, empty={"department": []})
+def list_departments(call: Call) -> Body:
+    """id (optional) → it and all below, in full."""
+    return {"department": [_department(call.corp, each) for each in _asked(call)]}
+
+
+@endpoint("GET", "department/simplelist", kinds=DIRECTORY, empty={"department_id": []})
+def list_department_ids(call: Call) -> Body:
+    """id (optional) → it and all below, ids only."""
+    return {"department_id": [{"id": each.id, "parentid": each.parentid, "order": each.order} for each in _asked(call)]}
+
+
+@endpoint("GET", "department/get", kinds=DIRECTORY, empty={"department": {}})
+def get_department(call: Call) -> Body:
+    """id → one department."""
+    department = call.corp.departments.get(call.number("id"))
+    if department is None:
+        raise Refused(60003)
+    return {"department": _department(call.corp, department)}
+
+
+@endpoint("GET", "user/get", kinds=DIRECTORY, empty=MEMBER_EMPTY)
+def get_user(call: Call) -> Body:
+    """userid → the member, without what apps since 2022-06-20 are not told (mobile, avatar, …)."""
+    return _member(call.member(missing=41009, unknown=60111))
+
+
+@endpoint("GET", "user/simplelist", kinds=DIRECTORY, empty={"userlist": []})
+def list_users_simply(call: Call) -> Body:
+    """department_id → userid, name, department of its members."""
+    return {
+        "userlist": [
+            {"userid": each.userid, "name": each.name, "department": each.department, "open_userid": ""}
+            for each in _members(call)
+        ]
+    }
+
+
+@endpoint("GET", "user/list", kinds=DIRECTORY, empty={"userlist": []})
+def list_users(call: Call) -> Body:
+    """department_id → its members in full."""
+    return {"userlist": [_member(each) for each in _members(call)]}
+
+
+@endpoint("POST", "user/list_id", kinds=DIRECTORY_SYNC, empty={"dept_user": []})
+def list_user_ids(call: Call) -> Body:
+    """cursor, limit ≤ 10000 → (userid, department) pairs; for the contact-sync secret only."""
+    pairs = [
+        {"userid": member.userid, "department": department}
+        for member in call.corp.members.values()
+        for department in member.department
+    ]
+    rows, cursor = call.page(pairs, most=10_000, default=10_000)
+    return {"dept_user": list(rows), "next_cursor": cursor}
+
+
+def _asked(call: Call) -> list[Department]:
+    departments = call.corp.departments
+    top = call.number("id", default=ROOT_DEPARTMENT)
+    if top not in departments:
+        raise Refused(60003)
+    return [departments[each] for each in call.corp.below(top)]
+
+
+def _members(call: Call) -> list[Member]:
+    department = call.number("department_id")
+    if department not in call.corp.departments:
+        raise Refused(60003)
+    return call.corp.members_of(department, recursive=call.number("fetch_child", default=0) == 1)
+
+
+def _department(corp: Corp, department: Department) -> dict[str, Any]:
+    leaders = [each.userid for each in corp.members.values() if each.leader and department.id in each.department]
+    return {
+        "id": department.id,
+        "name": department.name,
+        "name_en": "",
+        "department_leader": leaders,
+        "parentid": department.parentid,
+        "order": department.order,
+    }
+
+
+def _member(member: Member) -> dict[str, Any]:
+    return {
+        "userid": member.userid,
+        "name": member.name,
+        "department": member.department,
+        "order": [0] * len(member.department),
+        "position": member.position,
+        "is_leader_in_dept": [int(member.leader)] * len(member.department),
+        "direct_leader": [],
+        "telephone": "",
+        "alias": "",
+        "open_userid": "",
+        "main_department": member.department[0],
+        "extattr": {"attrs": []},
+        "status": member.status,
+        "external_position": "",
+        "external_profile": {"external_corp_name": "", "external_attr": []},
+    }

@@ -1,0 +1,154 @@
+"""Corp tags (客户标签, reference §8)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wecom.simulator import relations
+from wecom.simulator.errors import Refused
+from wecom.simulator.wire import Body, Call, endpoint
+from wecom.simulator.world import Corp, Tag, TagGroup
+
+NAME_CHARS = 30
+
+
+@endpoint("POST", "externalcontact/get_corp_tag_list", empty={"tag_group": []})
+def get_corp_tag_list(call: Call) -> Body:
+    """tag_id[], group_id[] (both optional) → groups with their tags. Deleted ones show only when asked for by id."""
+    corp = call.corp
+    group_ids, tag_ids = call.strings("group_id"), call.strings("tag_id")
+    groups = sorted(corp.tag_groups.values(), key=lambda group: -group.order)
+    if group_ids:
+        wanted = [group for group in groups if group.group_id in group_ids]
+        return {"tag_group": [_group(group, _all_tags(corp, group), deleted=True) for group in wanted]}
+    if tag_ids:
+        found = []
+        for group in groups:
+            tags = [tag for tag in _all_tags(corp, group) if tag.tag_id in tag_ids]
+            if tags:
+                found.append(_group(group, tags, deleted=True))
+        return {"tag_group": found}
+    return {
+        "tag_group": [_group(group, relations.tags_of(corp, group.group_id)) for group in groups if not group.deleted]
+    }
+
+
+@endpoint("POST", "externalcontact/add_corp_tag", empty={"tag_group": {}})
+def add_corp_tag(call: Call) -> Body:
+    """group_id or group_name, tag[] {name, order} → the group with the tags of this request. Official 92117."""
+    corp = call.corp
+    given = call.given("tag")
+    if not isinstance(given, list) or not given:
+        raise Refused(40063, "tag is empty")
+    tags: dict[str, int] = {}
+    for each in given:
+        if not isinstance(each, dict) or not isinstance(each.get("name"), str):
+            raise Refused(40058, "invalid tag")
+        tags.setdefault(_name(each["name"]), _order(each.get("order")))
+    group_id = call.text("group_id")
+    if group_id:
+        group = corp.tag_groups.get(group_id)
+        if group is None or group.deleted:
+            raise Refused(40068)
+    else:
+        name = _name(call.text("group_name", missing=40063))
+        found = relations.group_named(corp, name)
+        group = found or TagGroup(corp.new_id("et"), name, call.now, _order(call.given("order")))
+    made = relations.create_tags(
+        call.engine, corp, group=group, tags=list(tags.items()), agentid=call.app.agentid, by_api=True
+    )
+    return {"tag_group": _group(group, made)}
+
+
+@endpoint("POST", "externalcontact/edit_corp_tag")
+def edit_corp_tag(call: Call) -> Body:
+    """id (of a tag or a group), name, order."""
+    item = _own(call, call.text("id", missing=40063))
+    name = call.text("name")
+    order = _order(call.given("order")) if call.given("order") is not None else None
+    relations.rename_tag(call.engine, call.corp, item, name=_name(name) if name else "", order=order, by_api=True)
+    return {}
+
+
+@endpoint("POST", "externalcontact/del_corp_tag")
+def del_corp_tag(call: Call) -> Body:
+    """tag_id[], group_id[] (not both empty): delete and strip from all customers."""
+    tag_ids, group_ids = call.strings("tag_id"), call.strings("group_id")
+    if not tag_ids and not group_ids:
+        raise Refused(40063)
+    for item_id in [*tag_ids, *group_ids]:
+        _own(call, item_id)
+    if any(each not in call.corp.tags for each in tag_ids):
+        raise Refused(40068)
+    if any(each not in call.corp.tag_groups for each in group_ids):
+        raise Refused(40068)
+    relations.delete_tags(call.engine, call.corp, tag_ids=tag_ids, group_ids=group_ids, by_api=True)
+    return {}
+
+
+@endpoint("POST", "externalcontact/mark_tag")
+def mark_tag(call: Call) -> Body:
+    """userid, external_userid, add_tag[], remove_tag[]: repeats are harmless. Official 92118."""
+    follow = call.follow()
+    add, remove = call.strings("add_tag"), call.strings("remove_tag")
+    if not add and not remove:
+        raise Refused(40063, "add_tag and remove_tag are both empty")
+    relations.mark(call.engine, call.corp, follow, add=add, remove=remove, by_api=True)
+    return {}
+
+
+def _own(call: Call, item_id: str) -> Tag | TagGroup:
+    """A living tag or group that this app may change: it made it. Raises Refused 40068, 81011."""
+    corp, agentid = call.corp, call.app.agentid
+    tag = corp.tags.get(item_id)
+    if tag is not None and not tag.deleted:
+        if tag.agentid != agentid:
+            raise Refused(81011)
+        return tag
+    group = corp.tag_groups.get(item_id)
+    if group is None or group.deleted:
+        raise Refused(40068)
+    if any(tag.agentid != agentid for tag in relations.tags_of(corp, item_id)):
+        raise Refused(81011)
+    return group
+
+
+def _all_tags(corp: Corp, group: TagGroup) -> list[Tag]:
+    return sorted((tag for tag in corp.tags.values() if tag.group_id == group.group_id), key=lambda tag: -tag.order)
+
+
+def _group(group: TagGroup, tags: list[Tag], *, deleted: bool = False) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "group_id": group.group_id,
+        "group_name": group.name,
+        "create_time": group.create_time,
+        "order": group.order,
+    }
+    if deleted:
+        shown["deleted"] = group.deleted
+    shown["tag"] = [_tag(tag, deleted=deleted) for tag in tags]
+    return shown
+
+
+def _tag(tag: Tag, *, deleted: bool) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "id": tag.tag_id,
+        "name": tag.name,
+        "create_time": tag.create_time,
+        "order": tag.order,
+    }
+    return shown | ({"deleted": tag.deleted} if deleted else {})
+
+
+def _name(name: str) -> str:
+    if not 1 <= len(name) <= NAME_CHARS:
+        raise Refused(40072)
+    return name
+
+
+def _order(value: object) -> int:
+    if value is None:
+        return 0
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
+        raise Refused(40058, "invalid order")
+    return value

@@ -1,0 +1,88 @@
+"""The state of one simulator, and what every part of it may ask for: the time, a random draw, an event to the corp."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections import Counter, defaultdict
+from dataclasses import dataclass, fields
+
+from wecom.simulator.agenda import Agenda
+from wecom.simulator.clock import Clock
+from wecom.simulator.faults import Faults
+from wecom.simulator.journal import Journal
+from wecom.simulator.limits import Limits
+from wecom.simulator.outbound import EventField, Outbound, event_xml
+from wecom.simulator.tokens import Tokens
+from wecom.simulator.world import Corp, World
+
+
+@dataclass
+class Switches:
+    """Where WeCom's behaviour is not known for certain, or is worth making worse on purpose.
+
+    `dispatch_seconds` (41063 phase) and `moment_job_seconds` are at pace 1; rates are shares of callbacks."""
+
+    api_events: bool = False  # raise callbacks for changes made through the API, too
+    existing_tag_returned: bool = False  # add_corp_tag with a known name: return it instead of 40071
+    console_welcome: bool = False  # the console has a welcome of its own: no WelcomeCode
+    dispatch_seconds: float = 3.0
+    moment_job_seconds: float = 4.0
+    callback_loss_rate: float = 0.0
+    callback_duplicate_rate: float = 0.0
+    callback_shuffle_rate: float = 0.0
+    delete_after_send_rate: float = 0.001
+    like_rate: float = 0.03
+    comment_rate: float = 0.004
+
+    def configure(self, values: dict[str, object]) -> None:
+        """Set switches by name. Raises ValueError for an unknown name or an unfit value."""
+        known = {each.name: type(each.default) for each in fields(self)}
+        for name, value in values.items():
+            if name not in known:
+                raise ValueError(f"unknown switch {name}")
+            if known[name] is bool and not isinstance(value, bool):
+                raise ValueError(f"{name} must be true or false")
+            if known[name] is float and (isinstance(value, bool) or not isinstance(value, int | float)):
+                raise ValueError(f"{name} must be a number")
+        for name, value in values.items():
+            setattr(self, name, value)
+
+
+class Engine:
+    """Everything one simulator process holds."""
+
+    def __init__(self, *, world: World, clock: Clock) -> None:
+        self.world = world
+        self.clock = clock
+        self.journal = Journal()
+        self.agenda = Agenda()
+        self.tokens = Tokens()
+        self.limits = Limits()
+        self.switches = Switches()
+        self.faults = Faults(world.seed)
+        self.rng = random.Random(f"engine:{world.seed}")
+        self.outbound = Outbound(self.switches, random.Random(f"callbacks:{world.seed}"))
+        self.cursor_key = secrets.token_bytes(16)
+        self.calls: Counter[str] = Counter()
+        self.errcodes: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        self.dirty = True
+
+    def now(self) -> int:
+        """Whole Unix seconds of the simulated world."""
+        return int(self.clock.now())
+
+    def draw(self, *what: str) -> random.Random:
+        """Random numbers that the seed and `what` alone decide, in whatever order things happen."""
+        return random.Random(":".join((str(self.world.seed), *what)))
+
+    def later(self, corp: Corp, human_seconds: float, kind: str, *arguments: str) -> None:
+        """Plan a human act, `human_seconds` from now at the present pace."""
+        self.agenda.schedule(self.clock.now() + self.clock.human(human_seconds), corp.corpid, kind, *arguments)
+
+    def emit(self, corp: Corp, event: str, change: str, body: list[EventField], *, by_api: bool = False) -> None:
+        """Send an event to the corp's callback. Changes made by the API raise none, unless the switch says so."""
+        if corp.callback is None or (by_api and not self.switches.api_events):
+            return
+        xml = event_xml(corpid=corp.corpid, at=self.now(), event=event, change=change, body=body)
+        self.outbound.enqueue(corp, xml)

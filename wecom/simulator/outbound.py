@@ -1,0 +1,171 @@
+"""Callbacks to the corps (reference §4): URL verification, encrypted events, five seconds, three attempts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+import time
+from collections import Counter, deque
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from wecom.simulator import crypto
+from wecom.simulator.world import Callback, Corp
+
+if TYPE_CHECKING:
+    from wecom.simulator.engine import Switches
+
+logger = logging.getLogger("wecom.simulator.outbound")
+
+ANSWER_WITHIN = 5.0  # seconds
+VERIFY_WITHIN = 1.0
+ATTEMPTS = 3
+
+EventField = tuple[str, str | int | list[str]]
+
+
+def event_xml(*, corpid: str, at: int, event: str, change: str, body: list[EventField]) -> str:
+    """The plain event of a self-built app (§4.4): numbers bare, strings in CDATA, lists as <Item>s."""
+    head: list[EventField] = [
+        ("ToUserName", corpid),
+        ("FromUserName", "sys"),
+        ("CreateTime", at),
+        ("MsgType", "event"),
+        ("Event", event),
+        ("ChangeType", change),
+    ]
+    return f"<xml>{''.join(_element(name, value) for name, value in head + body)}</xml>"
+
+
+def _element(name: str, value: str | int | list[str]) -> str:
+    if isinstance(value, list):
+        inner = "".join(_element("Item", each) for each in value)
+    elif isinstance(value, int):
+        inner = str(value)
+    else:
+        inner = f"<![CDATA[{value.replace(']]>', ']]]]><![CDATA[>')}]]>"
+    return f"<{name}>{inner}</{name}>"
+
+
+class Outbound:
+    """One queue and one sender per corp, so that events leave in order; nothing is promised (§4.3)."""
+
+    def __init__(self, switches: Switches, rng: random.Random) -> None:
+        self.counters: Counter[str] = Counter()
+        self._switches = switches
+        self._rng = rng
+        self._queues: dict[str, deque[str]] = {}
+        self._wake: dict[str, asyncio.Event] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._session: aiohttp.ClientSession
+        self._busy = 0
+
+    @property
+    def pending(self) -> int:
+        """Events not yet delivered or given up."""
+        return self._busy + sum(len(queue) for queue in self._queues.values())
+
+    def start(self, corps: list[Corp]) -> None:
+        """Begin to send. Called inside the running loop."""
+        self._session = aiohttp.ClientSession(trust_env=False)
+        for corp in corps:
+            self._tasks.append(asyncio.create_task(self._send_all(corp)))
+
+    async def stop(self) -> None:
+        """Stop sending; what is queued is lost, as it may be with WeCom."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._session.close()
+
+    def enqueue(self, corp: Corp, xml: str) -> None:
+        """Queue an event; the switches may lose, double or shuffle it."""
+        queue = self._queues.setdefault(corp.corpid, deque())
+        self.counters["raised"] += 1
+        if self._rng.random() < self._switches.callback_loss_rate:
+            self.counters["lost"] += 1
+            return
+        queue.append(xml)
+        if self._rng.random() < self._switches.callback_duplicate_rate:
+            self.counters["duplicated"] += 1
+            queue.append(xml)
+        if len(queue) > 1 and self._rng.random() < self._switches.callback_shuffle_rate:
+            self.counters["shuffled"] += 1
+            queue[-1], queue[-2] = queue[-2], queue[-1]
+        self._waker(corp.corpid).set()
+
+    async def verify(self, corp: Corp, callback: Callback, *, within: float = VERIFY_WITHIN) -> str | None:
+        """The GET handshake of §4.2. None when the endpoint answered with the plain echo, else what was wrong."""
+        echo = str(secrets.randbelow(10**19))
+        try:
+            sealed = crypto.encrypt(echo, aes_key=callback.aes_key, receiveid=corp.corpid)
+        except ValueError as error:
+            return str(error)
+        query = _signed(callback, sealed) | {"echostr": sealed}
+        timeout = aiohttp.ClientTimeout(total=within)
+        try:
+            async with self._session.get(callback.url, params=query, timeout=timeout) as answer:
+                text = (await answer.read()).decode("utf-8", "replace")
+                if answer.status != 200:
+                    return f"HTTP {answer.status}"
+        except TimeoutError:
+            return f"no answer within {within:g} s"
+        except (aiohttp.ClientError, ValueError) as error:
+            return f"{type(error).__name__}: {error}"
+        return None if text == echo else f"answer was {text[:60]!r}, not the decrypted echostr"
+
+    def _waker(self, corpid: str) -> asyncio.Event:
+        return self._wake.setdefault(corpid, asyncio.Event())
+
+    async def _send_all(self, corp: Corp) -> None:
+        queue = self._queues.setdefault(corp.corpid, deque())
+        while True:
+            while not queue:
+                self._waker(corp.corpid).clear()
+                await self._waker(corp.corpid).wait()
+            xml = queue.popleft()
+            self._busy += 1
+            try:
+                if corp.callback is not None:
+                    await self._deliver(corp, corp.callback, xml)
+            finally:
+                self._busy -= 1
+
+    async def _deliver(self, corp: Corp, callback: Callback, xml: str) -> None:
+        """Up to three attempts at once after another; each is encrypted afresh with the same plaintext."""
+        for _ in range(ATTEMPTS):
+            self.counters["attempts"] += 1
+            if await self._post(corp, callback, xml):
+                self.counters["delivered"] += 1
+                return
+        self.counters["given_up"] += 1
+        logger.warning("callback given up after %s attempts: %s", ATTEMPTS, callback.url)
+
+    async def _post(self, corp: Corp, callback: Callback, xml: str) -> bool:
+        sealed = crypto.encrypt(xml, aes_key=callback.aes_key, receiveid=corp.corpid)
+        envelope = (
+            f"<xml><ToUserName><![CDATA[{corp.corpid}]]></ToUserName><AgentID><![CDATA[]]></AgentID>"
+            f"<Encrypt><![CDATA[{sealed}]]></Encrypt></xml>"
+        )
+        try:
+            async with self._session.post(
+                callback.url,
+                params=_signed(callback, sealed),
+                data=envelope.encode(),
+                headers={"Content-Type": "text/xml"},
+                timeout=aiohttp.ClientTimeout(total=ANSWER_WITHIN),
+            ) as answer:
+                await answer.read()
+                return answer.status == 200
+        except (TimeoutError, aiohttp.ClientError) as error:
+            logger.info("callback attempt failed: %s", type(error).__name__)
+            return False
+
+
+def _signed(callback: Callback, sealed: str) -> dict[str, str]:
+    timestamp, nonce = str(int(time.time())), str(secrets.randbelow(10**10))
+    mark = crypto.signature(callback.token, timestamp, nonce, sealed)
+    return {"msg_signature": mark, "timestamp": timestamp, "nonce": nonce}

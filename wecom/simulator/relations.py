@@ -1,0 +1,278 @@
+"""Friendships, tags and groups: what changes them, and the events that tell the corp (reference §7, §8, §11, §21)."""
+
+from __future__ import annotations
+
+from wecom.simulator.agenda import act
+from wecom.simulator.engine import Engine
+from wecom.simulator.errors import Refused
+from wecom.simulator.outbound import EventField
+from wecom.simulator.world import Corp, Customer, Follow, Group, GroupMember, Member, Tag, TagGroup, WelcomeCode
+
+CONTACT_EVENT, CHAT_EVENT, TAG_EVENT = "change_external_contact", "change_external_chat", "change_external_tag"
+WELCOME_SECONDS = 20
+MAX_TAGS = 10_000
+MAX_TAGS_PER_PAIR = 3000
+
+
+# -- friendships -------------------------------------------------------------------------------------------------------
+
+
+def befriend(
+    engine: Engine,
+    corp: Corp,
+    *,
+    member: Member,
+    customer: Customer,
+    state: str = "",
+    add_way: int = 1,
+    half: bool = False,
+) -> WelcomeCode | None:
+    """The customer adds the member. Event with State and, for those who were never friends, a WelcomeCode."""
+    before = corp.follows_of[member.userid].get(customer.external_userid)
+    if before is not None and not before.deleted_at:
+        return None
+    now = engine.now()
+    follow = Follow(
+        seq=corp.next_serial(),
+        userid=member.userid,
+        external_userid=customer.external_userid,
+        createtime=now,
+        add_way=add_way,
+        oper_userid=customer.external_userid,
+        state=state,
+        half=half,
+        interacted_at=now,
+    )
+    if before is not None:  # the member still had them, with remark and tags
+        follow.remark, follow.description, follow.tags = before.remark, before.description, before.tags
+    corp.add_follow(follow)
+    code = None
+    if before is None and not engine.switches.console_welcome:
+        code = WelcomeCode(corp.new_id("", 43), member.userid, customer.external_userid, engine.clock.now())
+        corp.welcome_codes[code.code] = code
+    body: list[EventField] = [("UserID", member.userid), ("ExternalUserID", customer.external_userid)]
+    body += [("State", state)] if state else []
+    body += [("WelcomeCode", code.code)] if code else []
+    engine.emit(corp, CONTACT_EVENT, "add_half_external_contact" if half else "add_external_contact", body)
+    return code
+
+
+def accept(engine: Engine, corp: Corp, follow: Follow) -> None:
+    """The member adds a half-added customer back. The WelcomeCode comes again only if it was not used."""
+    if not follow.half:
+        return
+    follow.half = False
+    body: list[EventField] = [("UserID", follow.userid), ("ExternalUserID", follow.external_userid)]
+    body += [("State", follow.state)] if follow.state else []
+    for code in corp.welcome_codes.values():
+        same_pair = (code.userid, code.external_userid) == (follow.userid, follow.external_userid)
+        if same_pair and not code.used and engine.clock.now() - code.created_at <= WELCOME_SECONDS:
+            body.append(("WelcomeCode", code.code))
+    engine.emit(corp, CONTACT_EVENT, "add_external_contact", body)
+
+
+@act("customer_leaves")
+def customer_leaves(engine: Engine, corp: Corp, userid: str, external_userid: str) -> None:
+    """The customer deletes the member, who still sees them in every list."""
+    follow = corp.follow(userid, external_userid)
+    if follow is None or follow.deleted_at:
+        return
+    follow.deleted_at = engine.now()
+    engine.emit(corp, CONTACT_EVENT, "del_follow_user", [("UserID", userid), ("ExternalUserID", external_userid)])
+
+
+def member_deletes(engine: Engine, corp: Corp, follow: Follow) -> None:
+    """The member deletes the customer: the friendship is gone."""
+    corp.drop_follow(follow)
+    pair: list[EventField] = [("UserID", follow.userid), ("ExternalUserID", follow.external_userid)]
+    engine.emit(corp, CONTACT_EVENT, "del_external_contact", pair)
+
+
+def edited(engine: Engine, corp: Corp, follow: Follow, *, by_api: bool) -> None:
+    """Tell that remark, description, company or tags of the pair changed."""
+    pair: list[EventField] = [("UserID", follow.userid), ("ExternalUserID", follow.external_userid)]
+    engine.emit(corp, CONTACT_EVENT, "edit_external_contact", pair, by_api=by_api)
+
+
+def mark(engine: Engine, corp: Corp, follow: Follow, *, add: list[str], remove: list[str], by_api: bool) -> None:
+    """Put corp tags on the pair and take them off. Raises Refused 40068 for an unknown tag, 40058 above 3000."""
+    for tag_id in [*add, *remove]:
+        if tag_id not in corp.tags or corp.tags[tag_id].deleted:
+            raise Refused(40068)
+    gone = set(remove)
+    kept = [tag for tag in follow.tags if tag not in gone]
+    kept += [tag for tag in add if tag not in kept]
+    if len(kept) > MAX_TAGS_PER_PAIR:
+        raise Refused(40058, "too many tags on one customer")
+    if kept != follow.tags:
+        follow.tags = kept
+        edited(engine, corp, follow, by_api=by_api)
+
+
+# -- tag library -------------------------------------------------------------------------------------------------------
+
+
+def create_tags(
+    engine: Engine, corp: Corp, *, group: TagGroup, tags: list[tuple[str, int]], agentid: int, by_api: bool
+) -> list[Tag]:
+    """Add tags (name, order) to a group, entering the group if it is new. Raises Refused 40071, 40126."""
+    known = {tag.name: tag for tag in tags_of(corp, group.group_id)}
+    clash = [name for name, _ in tags if name in known]
+    if clash and not engine.switches.existing_tag_returned:
+        raise Refused(40071)
+    alive = sum(1 for tag in corp.tags.values() if not tag.deleted)
+    if alive + len(tags) - len(clash) > MAX_TAGS:
+        raise Refused(40126)
+    if group.group_id not in corp.tag_groups:
+        corp.tag_groups[group.group_id] = group
+        engine.emit(corp, TAG_EVENT, "create", _tag_event(group.group_id, "tag_group"), by_api=by_api)
+    made: list[Tag] = []
+    for name, order in tags:
+        tag = known.get(name)
+        if tag is None:
+            tag = Tag(corp.new_id("et"), group.group_id, name, engine.now(), order, agentid)
+            corp.tags[tag.tag_id] = tag
+            known[name] = tag
+            engine.emit(corp, TAG_EVENT, "create", _tag_event(tag.tag_id, "tag"), by_api=by_api)
+        if tag not in made:
+            made.append(tag)
+    return made
+
+
+def rename_tag(engine: Engine, corp: Corp, item: Tag | TagGroup, *, name: str, order: int | None, by_api: bool) -> None:
+    """Change the name or order of a tag or a group. Raises Refused 40071 when the name is taken."""
+    if name:
+        _refuse_clash(corp, item, name)
+        item.name = name
+    if order is not None:
+        item.order = order
+    is_tag = isinstance(item, Tag)
+    item_id = item.tag_id if isinstance(item, Tag) else item.group_id
+    engine.emit(corp, TAG_EVENT, "update", _tag_event(item_id, "tag" if is_tag else "tag_group"), by_api=by_api)
+
+
+def delete_tags(engine: Engine, corp: Corp, *, tag_ids: list[str], group_ids: list[str], by_api: bool) -> None:
+    """Delete tags and whole groups, strip them from every customer; a group goes with its last tag."""
+    doomed = {tag_id for tag_id in tag_ids if not corp.tags[tag_id].deleted}
+    groups = [corp.tag_groups[group_id] for group_id in group_ids if not corp.tag_groups[group_id].deleted]
+    single = [corp.tags[tag_id] for tag_id in doomed if corp.tags[tag_id].group_id not in group_ids]
+    for group in groups:
+        doomed.update(tag.tag_id for tag in tags_of(corp, group.group_id))
+    for tag_id in doomed:
+        corp.tags[tag_id].deleted = True
+    for tag in single:
+        engine.emit(corp, TAG_EVENT, "delete", _tag_event(tag.tag_id, "tag"), by_api=by_api)
+    for group in corp.tag_groups.values():
+        if not group.deleted and not tags_of(corp, group.group_id):
+            group.deleted = True
+            engine.emit(corp, TAG_EVENT, "delete", _tag_event(group.group_id, "tag_group"), by_api=by_api)
+    for mine in corp.follows_of.values():
+        for follow in mine.values():
+            if follow.tags and not doomed.isdisjoint(follow.tags):
+                follow.tags = [tag for tag in follow.tags if tag not in doomed]
+
+
+def tags_of(corp: Corp, group_id: str) -> list[Tag]:
+    """The living tags of a group, larger order first, then as created."""
+    found = [tag for tag in corp.tags.values() if tag.group_id == group_id and not tag.deleted]
+    return sorted(found, key=lambda tag: -tag.order)
+
+
+def group_named(corp: Corp, name: str) -> TagGroup | None:
+    """The living tag group of that name."""
+    return next((group for group in corp.tag_groups.values() if group.name == name and not group.deleted), None)
+
+
+# -- customer groups ---------------------------------------------------------------------------------------------------
+
+
+def join_group(
+    engine: Engine,
+    corp: Corp,
+    group: Group,
+    external_userid: str,
+    *,
+    scene: int = 3,
+    state: str = "",
+    invitor: str = "",
+) -> None:
+    """A customer (or a stranger) joins the group."""
+    if external_userid in group.members:
+        return
+    kind = 1 if external_userid in corp.members else 2
+    group.members[external_userid] = GroupMember(
+        external_userid, kind, engine.now(), scene, invitor=invitor, state=state
+    )
+    _member_change(engine, corp, group, "add_member", ("JoinScene", 3 if scene == 3 else 0), external_userid)
+
+
+def leave_group(engine: Engine, corp: Corp, group: Group, external_userid: str, *, removed: bool = False) -> None:
+    """Somebody leaves the group, or is removed by its owner."""
+    if group.members.pop(external_userid, None) is not None:
+        _member_change(engine, corp, group, "del_member", ("QuitScene", int(removed)), external_userid)
+
+
+def create_group(engine: Engine, corp: Corp, *, owner: Member, name: str, customers: list[str]) -> Group:
+    """The owner opens a group with some customers in it."""
+    now = engine.now()
+    group = Group(corp.new_id("wr"), name, owner.userid, now)
+    group.members[owner.userid] = GroupMember(owner.userid, 1, now, 1)
+    for external_userid in customers:
+        group.members[external_userid] = GroupMember(external_userid, 2, now, 1, invitor=owner.userid)
+    corp.groups[group.chat_id] = group
+    engine.emit(corp, CHAT_EVENT, "create", [("ChatId", group.chat_id)])
+    return group
+
+
+def change_group(
+    engine: Engine, corp: Corp, group: Group, *, name: str | None, notice: str | None, owner: Member | None
+) -> None:
+    """Rename a group, set its notice, or hand it to another owner who is or becomes a member."""
+    if name is not None:
+        group.name = name
+        _group_event(engine, corp, group, "change_name")
+    if notice is not None:
+        group.notice = notice
+        _group_event(engine, corp, group, "change_notice")
+    if owner is not None:
+        join_group(engine, corp, group, owner.userid, scene=1)
+        group.owner = owner.userid
+        _group_event(engine, corp, group, "change_owner")
+
+
+def dismiss_group(engine: Engine, corp: Corp, group: Group) -> None:
+    """The group is dissolved."""
+    del corp.groups[group.chat_id]
+    engine.emit(corp, CHAT_EVENT, "dismiss", [("ChatId", group.chat_id)])
+
+
+def _group_event(engine: Engine, corp: Corp, group: Group, detail: str) -> None:
+    engine.emit(corp, CHAT_EVENT, "update", [("ChatId", group.chat_id), ("UpdateDetail", detail)])
+
+
+def _member_change(engine: Engine, corp: Corp, group: Group, detail: str, scene: EventField, person: str) -> None:
+    last = group.member_version
+    group.version += 1
+    body: list[EventField] = [
+        ("ChatId", group.chat_id),
+        ("UpdateDetail", detail),
+        scene,
+        ("MemChangeCnt", 1),
+        ("MemChangeList", [person]),
+        ("LastMemVer", last),
+        ("CurMemVer", group.member_version),
+    ]
+    engine.emit(corp, CHAT_EVENT, "update", body)
+
+
+def _tag_event(item_id: str, kind: str) -> list[EventField]:
+    return [("Id", item_id), ("TagType", kind)]
+
+
+def _refuse_clash(corp: Corp, item: Tag | TagGroup, name: str) -> None:
+    if isinstance(item, Tag):
+        taken = any(tag.name == name and tag is not item for tag in tags_of(corp, item.group_id))
+    else:
+        taken = group_named(corp, name) not in (None, item)
+    if taken:
+        raise Refused(40071)

@@ -1,0 +1,152 @@
+"""The world on disk: gzipped JSON, one table of rows per kind of record, replaced atomically.
+
+Not kept: tokens, cursors, queued callbacks, faults, limits in use; a client survives the loss of each.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import gzip
+import json
+import os
+from collections.abc import Iterable
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, TypeVar
+
+from wecom.simulator import world as w
+from wecom.simulator.clock import Clock
+from wecom.simulator.engine import Engine
+from wecom.simulator.journal import Row
+
+VERSION = 1
+Record = TypeVar("Record")
+
+SIMPLE_TABLES: list[tuple[str, type[Any], str]] = [
+    ("departments", w.Department, "id"),
+    ("tag_groups", w.TagGroup, "group_id"),
+    ("tags", w.Tag, "tag_id"),
+    ("contact_ways", w.ContactWay, "config_id"),
+    ("moment_jobs", w.MomentJob, "jobid"),
+    ("welcome_codes", w.WelcomeCode, "code"),
+]
+
+
+class Unreadable(Exception):
+    """The snapshot is not one of this version, or damaged."""
+
+
+def dump(engine: Engine) -> str:
+    """The whole state as JSON text."""
+    state = {
+        "version": VERSION,
+        "seed": engine.world.seed,
+        "born_at": engine.world.born_at,
+        "clock": {"offset": engine.clock.offset, "pace": engine.clock.pace},
+        "switches": dataclasses.asdict(engine.switches),
+        "agenda": engine.agenda.heap,
+        "corps": [_dump_corp(corp) for corp in engine.world.corps.values()],
+        "journal": _table(Row, engine.journal.rows),
+        "contents": engine.journal.contents,
+    }
+    return json.dumps(state, ensure_ascii=False, separators=(",", ":"))
+
+
+def write(path: Path, text: str) -> None:
+    """Replace the file at once or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with gzip.open(temporary, "wt", encoding="utf-8", compresslevel=1) as file:
+        file.write(text)
+    os.replace(temporary, path)
+
+
+def read(path: Path) -> Engine:
+    """The engine a snapshot holds. Raises Unreadable."""
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            state = json.load(file)
+    except (OSError, ValueError, EOFError) as error:
+        raise Unreadable(f"{path}: {error}") from error
+    if state.get("version") != VERSION:
+        raise Unreadable(f"{path}: version {state.get('version')}, this simulator writes {VERSION}")
+    world = w.World(seed=state["seed"], born_at=state["born_at"])
+    for each in state["corps"]:
+        corp = _load_corp(each)
+        world.corps[corp.corpid] = corp
+    engine = Engine(world=world, clock=Clock(**state["clock"]))
+    engine.switches.configure(state["switches"])
+    engine.agenda.restore(state["agenda"])
+    engine.journal.contents = {mark: (text, rest) for mark, (text, rest) in state["contents"].items()}
+    for row in _records(Row, state["journal"]):
+        engine.journal.add(row)
+    engine.dirty = False
+    return engine
+
+
+def _dump_corp(corp: w.Corp) -> dict[str, Any]:
+    tables = {name: _table(kind, getattr(corp, name).values()) for name, kind, _ in SIMPLE_TABLES}
+    media = _table(w.Media, corp.media.values(), skip="content")
+    groups, tasks, moments = corp.groups.values(), corp.mass_tasks.values(), corp.moments.values()
+    return {
+        "corpid": corp.corpid,
+        "name": corp.name,
+        "seed": corp.seed,
+        "quota_mode": corp.quota_mode,
+        "serial": corp.serial,
+        "left": corp.left,
+        "callback": dataclasses.asdict(corp.callback) if corp.callback else None,
+        "apps": _table(w.App, corp.apps),
+        "members": _table(w.Member, corp.members.values()),
+        "customers": _table(w.Customer, corp.customers.values()),
+        "follows": _table(w.Follow, (each for mine in corp.follows_of.values() for each in mine.values())),
+        "groups": _table(w.Group, groups, skip="members"),
+        "group_members": [[each.chat_id, _table(w.GroupMember, each.members.values())] for each in groups],
+        "mass_tasks": _table(w.MassTask, tasks, skip="members"),
+        "member_sends": _table(w.MemberSend, (send for task in tasks for send in task.members.values())),
+        "moments": _table(w.Moment, moments, skip="members"),
+        "moment_sends": _table(w.MomentSend, (send for each in moments for send in each.members.values())),
+        "media": media,
+        "media_contents": [base64.b64encode(each.content).decode() for each in corp.media.values()],
+        **tables,
+    }
+
+
+def _load_corp(state: dict[str, Any]) -> w.Corp:
+    corp = w.Corp(corpid=state["corpid"], name=state["name"], seed=state["seed"], quota_mode=state["quota_mode"])
+    corp.serial, corp.left = state["serial"], state["left"]
+    corp.callback = w.Callback(**state["callback"]) if state["callback"] else None
+    corp.apps = _records(w.App, state["apps"])
+    for member in _records(w.Member, state["members"]):
+        corp.add_member(member)
+    for customer in _records(w.Customer, state["customers"]):
+        corp.add_customer(customer)
+    for follow in _records(w.Follow, state["follows"]):
+        corp.add_follow(follow)
+    for name, kind, key in SIMPLE_TABLES:
+        setattr(corp, name, {getattr(each, key): each for each in _records(kind, state[name])})
+    corp.groups = {each.chat_id: each for each in _records(w.Group, state["groups"])}
+    for chat_id, table in state["group_members"]:
+        corp.groups[chat_id].members = {each.userid: each for each in _records(w.GroupMember, table)}
+    corp.mass_tasks = {each.msgid: each for each in _records(w.MassTask, state["mass_tasks"])}
+    for send in _records(w.MemberSend, state["member_sends"]):
+        corp.mass_tasks[send.msgid].members[send.userid] = send
+    corp.moments = {each.moment_id: each for each in _records(w.Moment, state["moments"])}
+    for published in _records(w.MomentSend, state["moment_sends"]):
+        corp.moments[published.moment_id].members[published.userid] = published
+    for media, content in zip(_records(w.Media, state["media"]), state["media_contents"], strict=True):
+        media.content = base64.b64decode(content)
+        corp.media[media.media_id] = media
+    return corp
+
+
+def _table(kind: type[Any], records: Iterable[Any], *, skip: str = "") -> dict[str, Any]:
+    fields = [each.name for each in dataclasses.fields(kind) if each.name != skip]
+    values = attrgetter(*fields)
+    return {"fields": fields, "rows": [values(record) for record in records]}
+
+
+def _records(kind: type[Record], table: dict[str, Any]) -> list[Record]:
+    fields = table["fields"]
+    return [kind(**dict(zip(fields, row, strict=True))) for row in table["rows"]]

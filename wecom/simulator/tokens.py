@@ -1,0 +1,59 @@
+"""Access tokens (reference §2.1): one per corp and secret, the same until it expires or is withdrawn."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from wecom.simulator.errors import Refused
+from wecom.simulator.world import App, Corp
+
+LIFETIME = 7200  # seconds
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a token stands for."""
+
+    corp: Corp
+    app: App
+    expires_at: float
+
+
+class Tokens:
+    """Tokens are not part of a snapshot: after a restart every old one is unknown (40014), as may happen any time."""
+
+    def __init__(self) -> None:
+        self._grants: dict[str, Grant] = {}
+        self._current: dict[tuple[str, str], str] = {}
+
+    def issue(self, *, corp: Corp, app: App, now: float) -> tuple[str, int]:
+        """(token, seconds left): the running token of this corp and secret, or a new one."""
+        key = (corp.corpid, app.secret)
+        current = self._current.get(key)
+        if current is None or self._grants[current].expires_at <= now:
+            current = secrets.token_urlsafe(160)[:214]
+            self._current[key] = current
+            self._grants[current] = Grant(corp, app, now + LIFETIME)
+        return current, max(1, int(self._grants[current].expires_at - now))
+
+    def check(self, token: str, *, now: float) -> Grant:
+        """What the token stands for. Raises Refused 41001 (none given), 40014 (unknown), 42001 (expired)."""
+        if not token:
+            raise Refused(41001)
+        grant = self._grants.get(token)
+        if grant is None:
+            raise Refused(40014)
+        if grant.expires_at <= now:
+            raise Refused(42001)
+        return grant
+
+    def revoke(self, *, corpid: str, expire: bool, now: float) -> int:
+        """Withdraw the corp's tokens early (40014 from now on), or let them expire (42001). Returns how many."""
+        mine = [token for token, grant in self._grants.items() if grant.corp.corpid == corpid]
+        for token in mine:
+            grant = self._grants.pop(token)
+            if expire:
+                self._grants[token] = Grant(grant.corp, grant.app, now)
+        self._current = {key: token for key, token in self._current.items() if key[0] != corpid}
+        return len(mine)

@@ -1,0 +1,379 @@
+"""Who and what exists in the simulated world. Times are whole Unix seconds; ids look like WeCom's (reference §1).
+
+Every record is a flat dataclass of JSON values, so that a snapshot is a list of rows per table; a `Corp` holds the
+tables and the indexes over them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+ROOT_DEPARTMENT = 1
+
+CONTACT_APP = "customer_contact"  # self-built and listed in 客户联系 → 可调用接口的应用
+PLAIN_APP = "plain"  # self-built without the right to customer data: 48002 there
+DIRECTORY_APP = "directory_sync"  # the 通讯录同步 secret
+
+PROMPT, LATE, NEVER = "prompt", "late", "never"  # a guide's habit of confirming
+
+
+@dataclass(slots=True)
+class App:
+    """An application of the corp; its secret buys tokens."""
+
+    agentid: int
+    name: str
+    secret: str
+    kind: str
+
+
+@dataclass(slots=True)
+class Department:
+    """A node of the directory; the root has id 1 and parentid 0."""
+
+    id: int
+    name: str
+    parentid: int
+    order: int
+
+
+@dataclass(slots=True)
+class Member:
+    """An employee. `service` = 客户联系 switched on."""
+
+    userid: str
+    name: str
+    department: list[int]
+    position: str
+    gender: str
+    leader: bool
+    service: bool
+    habit: str
+    status: int = 1
+
+
+@dataclass(slots=True)
+class Customer:
+    """A WeChat user known to the corp. `interests` is hidden from WeCom's API; `mass_received` are send times."""
+
+    external_userid: str
+    name: str
+    gender: int
+    avatar: str
+    unionid: str | None
+    interests: list[str]
+    mass_received: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Follow:
+    """The friendship of one member and one customer. `deleted_at` > 0: the customer deleted the member, who still
+    sees them; `half`: the customer added a skip-verify member who has not added back."""
+
+    seq: int
+    userid: str
+    external_userid: str
+    createtime: int
+    add_way: int
+    oper_userid: str
+    state: str = ""
+    remark: str = ""
+    description: str = ""
+    remark_corp_name: str = ""
+    remark_mobiles: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+    deleted_at: int = 0
+    half: bool = False
+    interacted_at: int = 0
+
+
+@dataclass(slots=True)
+class TagGroup:
+    """A group of corp tags; gone when its last tag goes."""
+
+    group_id: str
+    name: str
+    create_time: int
+    order: int
+    deleted: bool = False
+
+
+@dataclass(slots=True)
+class Tag:
+    """A corp tag. `agentid` is the app that made it, 0 for the console."""
+
+    tag_id: str
+    group_id: str
+    name: str
+    create_time: int
+    order: int
+    agentid: int = 0
+    deleted: bool = False
+
+
+@dataclass(slots=True)
+class GroupMember:
+    """A person in a customer group: type 1 member of the corp, 2 external."""
+
+    userid: str
+    type: int
+    join_time: int
+    join_scene: int
+    invitor: str = ""
+    group_nickname: str = ""
+    state: str = ""
+
+
+@dataclass(slots=True)
+class Group:
+    """A customer group (客户群)."""
+
+    chat_id: str
+    name: str
+    owner: str
+    create_time: int
+    notice: str = ""
+    admins: list[str] = field(default_factory=list)
+    version: int = 1
+    mass_received: list[int] = field(default_factory=list)
+    members: dict[str, GroupMember] = field(default_factory=dict)
+
+    @property
+    def member_version(self) -> str:
+        """WeCom's opaque version of the member list: changes with each change of members."""
+        return hashlib.md5(f"{self.chat_id}:{self.version}".encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class ContactWay:
+    """A 联系我 code. `settings` holds the documented fields as given."""
+
+    config_id: str
+    agentid: int
+    create_time: int
+    settings: dict[str, Any]
+
+
+@dataclass(slots=True)
+class MassTask:
+    """A mass send: nothing is delivered until the members confirm. `ready_at` ends the 41063 phase."""
+
+    msgid: str
+    agentid: int
+    chat_type: str
+    create_time: int
+    ready_at: float
+    text: str
+    attachments: list[dict[str, Any]]
+    cancelled_at: int = 0
+    reminded: list[int] = field(default_factory=list)
+    members: dict[str, MemberSend] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class MemberSend:
+    """One member's part of a mass send: receivers and, in the same order, their result status (0 not sent, 1 sent,
+    2 no longer a friend, 3 over the cap)."""
+
+    msgid: str
+    userid: str
+    targets: list[str]
+    statuses: list[int]
+    send_time: int = 0
+
+    @property
+    def sent(self) -> bool:
+        """Whether the member has confirmed."""
+        return self.send_time > 0
+
+
+@dataclass(slots=True)
+class MomentJob:
+    """add_moment_task's asynchronous job. `request` is the validated body; `result` is set when it is finished."""
+
+    jobid: str
+    agentid: int
+    create_time: int
+    start_at: float
+    finish_at: float
+    request: dict[str, Any]
+    result: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class Moment:
+    """A customer moment (客户朋友圈) with the members who are asked to publish it."""
+
+    moment_id: str
+    create_time: int
+    visible_type: int
+    text: str
+    attachments: list[dict[str, Any]]
+    cancelled_at: int = 0
+    members: dict[str, MomentSend] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class MomentSend:
+    """One member's part of a moment: who may see it, who was shown it, likes and comments as [who, time]."""
+
+    moment_id: str
+    userid: str
+    customers: list[str]
+    publish_time: int = 0
+    shown: list[str] = field(default_factory=list)
+    likes: list[list[Any]] = field(default_factory=list)
+    comments: list[list[Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Media:
+    """An uploaded file. `permanent` for uploadimg; `attachment_type` 1 moments, 2 album, 0 ordinary."""
+
+    media_id: str
+    type: str
+    filename: str
+    created_at: int
+    size: int
+    attachment_type: int = 0
+    permanent: bool = False
+    content: bytes = b""
+
+
+@dataclass(slots=True)
+class WelcomeCode:
+    """The right to greet a new friend once, for 20 seconds."""
+
+    code: str
+    userid: str
+    external_userid: str
+    created_at: float
+    used: bool = False
+
+
+@dataclass(slots=True)
+class Callback:
+    """Where the corp wants its events, and the keys to sign and encrypt them."""
+
+    url: str
+    token: str
+    aes_key: str
+
+
+class Corp:
+    """One corp: tables by id, and the two indexes over follows."""
+
+    def __init__(self, *, corpid: str, name: str, seed: str, quota_mode: str = "month_days") -> None:
+        self.corpid = corpid
+        self.name = name
+        self.seed = seed
+        self.quota_mode = quota_mode
+        self.serial = 0
+        self.callback: Callback | None = None
+        self.apps: list[App] = []
+        self.departments: dict[int, Department] = {}
+        self.members: dict[str, Member] = {}
+        self.left: dict[str, int] = {}  # userid → when that member left the corp
+        self.customers: dict[str, Customer] = {}
+        self.by_unionid: dict[str, Customer] = {}
+        self.follows_of: dict[str, dict[str, Follow]] = {}  # userid → external_userid → follow, oldest first
+        self.followers_of: dict[str, dict[str, Follow]] = {}  # external_userid → userid → follow
+        self.tag_groups: dict[str, TagGroup] = {}
+        self.tags: dict[str, Tag] = {}
+        self.groups: dict[str, Group] = {}
+        self.contact_ways: dict[str, ContactWay] = {}
+        self.mass_tasks: dict[str, MassTask] = {}
+        self.moment_jobs: dict[str, MomentJob] = {}
+        self.moments: dict[str, Moment] = {}
+        self.media: dict[str, Media] = {}
+        self.welcome_codes: dict[str, WelcomeCode] = {}
+
+    # -- ids ---------------------------------------------------------------------------------------------------------
+
+    def next_serial(self) -> int:
+        """A number not used before in this corp."""
+        self.serial += 1
+        return self.serial
+
+    def new_id(self, prefix: str, length: int = 32) -> str:
+        """A new id of WeCom's look: `prefix` and letters, `length` characters in all; the seed and order decide it."""
+        return opaque_id(prefix, f"{self.seed}:{prefix}:{self.next_serial()}", length)
+
+    # -- people ------------------------------------------------------------------------------------------------------
+
+    def member(self, userid: str) -> Member | None:
+        """The member of that userid; case does not matter (reference §1)."""
+        return self.members.get(userid) or self.members.get(userid.lower())
+
+    def add_member(self, member: Member) -> None:
+        """Put a member into the directory. Userids are kept in lower case."""
+        self.members[member.userid] = member
+        self.follows_of.setdefault(member.userid, {})
+
+    def add_customer(self, customer: Customer) -> None:
+        """Make a customer known to the corp."""
+        self.customers[customer.external_userid] = customer
+        self.followers_of.setdefault(customer.external_userid, {})
+        if customer.unionid:
+            self.by_unionid[customer.unionid] = customer
+
+    def add_follow(self, follow: Follow) -> None:
+        """Enter a friendship in both indexes; a re-added customer moves to the end of the member's list."""
+        mine = self.follows_of[follow.userid]
+        mine.pop(follow.external_userid, None)
+        mine[follow.external_userid] = follow
+        self.followers_of[follow.external_userid][follow.userid] = follow
+
+    def drop_follow(self, follow: Follow) -> None:
+        """Remove a friendship altogether (the member deleted the customer)."""
+        self.follows_of[follow.userid].pop(follow.external_userid, None)
+        self.followers_of[follow.external_userid].pop(follow.userid, None)
+
+    def follow(self, userid: str, external_userid: str) -> Follow | None:
+        """The friendship of the pair as WeCom's API sees it: a half-added one is not there yet."""
+        member = self.member(userid)
+        found = self.follows_of.get(member.userid, {}).get(external_userid) if member else None
+        return found if found and not found.half else None
+
+    def visible_follows(self, userid: str) -> Iterator[Follow]:
+        """A member's customers, oldest first, with those who deleted the member, without half-added ones."""
+        return (follow for follow in self.follows_of.get(userid, {}).values() if not follow.half)
+
+    def service_members(self) -> Iterator[Member]:
+        """Members with 客户联系."""
+        return (member for member in self.members.values() if member.service and member.status == 1)
+
+    def below(self, department_id: int) -> list[int]:
+        """The department and all below it."""
+        found = [department_id]
+        for node in found:
+            found.extend(each.id for each in self.departments.values() if each.parentid == node)
+        return found
+
+    def members_of(self, department_id: int, *, recursive: bool) -> list[Member]:
+        """Members of a department, with or without those below it."""
+        wanted = set(self.below(department_id) if recursive else [department_id])
+        return [member for member in self.members.values() if wanted.intersection(member.department)]
+
+
+class World:
+    """All corps of one simulator."""
+
+    def __init__(self, *, seed: int, born_at: int) -> None:
+        self.seed = seed
+        self.born_at = born_at
+        self.corps: dict[str, Corp] = {}
+
+    def corp(self, corpid: str) -> Corp | None:
+        """The corp of that id; a plain corpid is case-insensitive."""
+        return self.corps.get(corpid) or self.corps.get(corpid.lower())
+
+
+def opaque_id(prefix: str, text: str, length: int = 32) -> str:
+    """`prefix` followed by characters that `text` alone decides, `length` in all (at most 84 after the prefix)."""
+    digest = hashlib.blake2b(text.encode(), digest_size=min(64, (length - len(prefix)) * 3 // 4 + 1)).digest()
+    return prefix + base64.urlsafe_b64encode(digest).decode().rstrip("=")[: length - len(prefix)]
