@@ -22,6 +22,7 @@ from scrm.runtime.state import RuntimeProblem, State
 DATABASE = "orchard"
 OLDEST_MAJOR = 17  # builtin C.UTF-8 collation and transaction_timeout
 START_PATIENCE_SECONDS = 120  # crash recovery after a kill included
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - measured only
 
 SETTINGS = """
 # Written at each start; change scrm/runtime/postgres.py instead.
@@ -139,7 +140,7 @@ class Postgres:
         with open(os.open(password_file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as out:
             out.write(self.state.data["passwords"]["postgres"] + "\n")
         os.chown(password_file, self.uid, -1)
-        command = [self.bin / "initdb", "-D", fresh, "-U", "postgres", "-A", "scram-sha-256"]
+        command: list[Any] = [self.bin / "initdb", "-D", fresh, "-U", "postgres", "-A", "scram-sha-256"]
         command += [f"--pwfile={password_file}", "-E", "UTF8", "--locale=C.UTF-8", "--locale-provider=builtin"]
         command += ["--builtin-locale=C.UTF-8", "--data-checksums", "--no-sync"]
         made = subprocess.run(
@@ -171,7 +172,7 @@ class Postgres:
 
     def _write_settings(self) -> None:
         # Containers often have 64 MB of /dev/shm, too little for a parallel query's memory.
-        roomy = shutil.disk_usage("/dev/shm").total >= 1 << 30 if Path("/dev/shm").is_dir() else False
+        roomy = SHARED_MEMORY.is_dir() and shutil.disk_usage(SHARED_MEMORY).total >= 1 << 30
         text = SETTINGS.format(port=self.state.port("postgres"), shared_memory="posix" if roomy else "mmap")
         target = self.data / "orchard.conf"
         target.write_text(text)

@@ -45,9 +45,7 @@ class State:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.path / "lock").open("w")
         except PermissionError as refused:
-            raise RuntimeProblem(
-                f"{self.path} belongs to another user: run as that user, or remove it."
-            ) from refused
+            raise RuntimeProblem(f"{self.path} belongs to another user: run as that user, or remove it.") from refused
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self.read()

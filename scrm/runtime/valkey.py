@@ -53,7 +53,9 @@ class Valkey:
         while not self.answers():
             if time.monotonic() > deadline:
                 said = self.log.read_text().strip().splitlines() if self.log.exists() else []
-                raise RuntimeProblem(f"Valkey did not start: {said[-1] if said else 'no reason given'} (see {self.log})")
+                raise RuntimeProblem(
+                    f"Valkey did not start: {said[-1] if said else 'no reason given'} (see {self.log})"
+                )
             time.sleep(0.02)
         return True
 
