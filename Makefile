@@ -57,8 +57,9 @@ restore: install  ## put a saved database in place of the present one (FILE=whic
 	@exec $(RUN) $(MANAGE) restore --file "$(or $(FILE),$(error say which: make restore FILE=.orchard/backups/…))"
 
 .PHONY: messages
-messages: install  ## collect translatable strings (needs gettext) and compile locale/
-	@if command -v xgettext >/dev/null; then $(RUN) $(MANAGE) makemessages --all --no-location --no-obsolete --ignore '$(VENV)/*' --ignore 'tests/*'; \
+messages: install  ## collect translatable strings (needs gettext) and compile them
+	@if command -v xgettext >/dev/null; then \
+	  for place in */locale; do (cd "$${place%/locale}" && ../$(BIN)/django-admin makemessages --all --no-location --no-obsolete); done; \
 	else echo "gettext is not installed: strings are not collected anew, only compiled."; fi
 	$(BIN)/python -m scrm.runtime.messages
 
@@ -75,14 +76,15 @@ clean:  ## stop the embedded servers and delete their data, logs and caches (the
 	@rm -rf staticfiles .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # Setting up. A stamp named after the lock file's content makes the second time free; the development set
-# contains the other, so having it is enough.
+# contains the other, and whoever has it keeps it.
 RUN_STAMP := $(VENV)/.installed-$(shell cat requirements.lock | sha256sum | cut -c1-16)
 DEV_STAMP := $(VENV)/.installed-dev-$(shell cat requirements-dev.lock | sha256sum | cut -c1-16)
 
 .PHONY: install
 install: $(BIN)/uv
 	@exec 9>$(VENV)/.orchard-lock; flock 9; \
-	if [ ! -e $(RUN_STAMP) ] && [ ! -e $(DEV_STAMP) ]; then \
+	if ls $(VENV)/.installed-dev-* >/dev/null 2>&1; then exec 9>&-; exec $(MAKE) install-dev; fi; \
+	if [ ! -e $(RUN_STAMP) ]; then \
 	  $(call sync,requirements.lock); rm -f $(VENV)/.installed-*; touch $(RUN_STAMP); fi
 
 .PHONY: install-dev
