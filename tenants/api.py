@@ -86,7 +86,7 @@ class BrandAPIView(APIView):
         return Response(body, status=code)
 
     def page(self, queryset: "models.QuerySet[Any]", *, key: str, out: Callable[[Any], Any]) -> Response:
-        """One page of `queryset` by its unique column `key`, ascending: `{items, next_cursor}`. Call it in the scope."""
+        """One page of `queryset` by its unique column `key`, ascending: `{items, next_cursor}`. Scoped."""
         limit = _limit(self.request.query_params.get("limit", "50"))
         after = self.request.query_params.get("cursor")
         if after:

@@ -63,7 +63,7 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 class HasScope(BasePermission):
-    """The key must hold the view's `scope` (`points:write`), or its `scopes` by method. A view with neither is closed."""
+    """The key must hold the view's `scope` (`points:write`), or that of its `scopes` by method; else it is closed."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         """Whether the key may call this view with this method."""

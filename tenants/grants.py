@@ -1,4 +1,4 @@
-"""What the runtime role may do: SELECT, INSERT, UPDATE, DELETE, and on books that are append-only no more than the first two."""
+"""What the runtime role may do: SELECT, INSERT, UPDATE, DELETE; on append-only books the first two only."""
 
 from typing import Any
 

@@ -54,7 +54,7 @@ class TenantModel(models.Model):
 
 
 def tenant_key(to: str, on_delete: Any = models.CASCADE, **options: Any) -> Any:
-    """A foreign key to a tenant table. Its constraint (brand_id, column) is added by `TenantTable`; index it yourself."""
+    """A foreign key to a tenant table. `TenantTable` adds its constraint (brand_id, column); index it yourself."""
     options.setdefault("related_name", "+")
     return models.ForeignKey(to, on_delete, db_constraint=False, db_index=False, **options)
 

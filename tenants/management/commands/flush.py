@@ -1,5 +1,6 @@
 """Empties the test database between transactional tests: TRUNCATE is the owner's right, not the runtime role's."""
 
+from contextlib import closing
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -8,9 +9,16 @@ from django.db import connections
 # Reference rows that migrations wrote.
 KEPT = ("django_migrations", "django_content_type", "auth_permission", "events_logera")
 
+TABLES = """
+    SELECT string_agg(quote_ident(relname), ', ') FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+      AND NOT relname = ANY (%s)
+"""
+
 
 class Command(BaseCommand):
     help = "Empty every table of a test database, as the owner."
+    stealth_options = ("reset_sequences", "allow_cascade", "inhibit_post_migrate")
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Those of Django's own flush, which the test framework passes."""
@@ -23,10 +31,11 @@ class Command(BaseCommand):
         name = owner.settings_dict["NAME"]
         if not name.startswith("test_"):
             raise CommandError(f"flush empties test databases only; {name} is none.")
-        with owner.cursor() as cursor:
-            cursor.execute(
-                "SELECT string_agg(quote_ident(relname), ', ') FROM pg_class WHERE relnamespace = 'public'::regnamespace"
-                " AND relkind IN ('r', 'p') AND NOT relispartition AND NOT relname = ANY (%s)",
-                [list(KEPT)],
-            )
+        # A connection of its own: tests may not use the owner's, and this runs between them.
+        with (
+            closing(owner.get_new_connection(owner.get_connection_params())) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(TABLES, [list(KEPT)])
             cursor.execute(f"TRUNCATE {cursor.fetchone()[0]} RESTART IDENTITY CASCADE")
+            connection.commit()

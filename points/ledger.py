@@ -1,0 +1,474 @@
+"""The points ledger's operations. All are scoped, and repeating a key returns what its first use did.
+
+A **transfer** is one movement: a contact's entry and the programme's counter-entry, which sum to zero. A positive
+entry opens a **lot**; a negative one uses lots up, first to expire first. So for every contact
+balance = sum of entries = sum of what its lots have left, which `discrepancies` checks.
+
+Locks: an operation first locks the accounts it touches, in primary-key order, so that two batches cannot deadlock
+and no balance is read that another post is about to change."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Sum
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from points.models import Lot, LotUse, PointsAccount, PointsEntry, Transfer
+from scrm.lib.errors import Conflict, FieldError, Invalid, Refused, found
+from scrm.lib.ids import made_id
+from tenants.scope import current_brand_id
+
+MOST_POINTS = 100_000_000
+"""in one movement: far above any programme, far below what a column holds"""
+
+Programme = PointsAccount.Programme
+REASONS = {
+    "earn": gettext_lazy("规则发放"),
+    "grant": gettext_lazy("发放"),
+    "spend": gettext_lazy("消耗"),
+    "adjust": gettext_lazy("调整"),
+    "expire": gettext_lazy("到期"),
+    "reverse": gettext_lazy("冲正"),
+}
+
+
+class InsufficientPoints(Refused):
+    """The account has fewer points than asked for; nothing was written."""
+
+    code = "points.insufficient"
+
+
+class KeyReused(Conflict):
+    """The idempotency key stands for another movement already; nothing was written."""
+
+    code = "key.reused"
+
+
+class AlreadySpent(Refused):
+    """A grant can't be reversed whole, because some of its points are gone."""
+
+    code = "points.already_spent"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Points to give: `points` > 0 whole points to one contact, usable until `expires_at` (empty: for ever)."""
+
+    contact_id: int
+    points: int
+    key: str
+    reference: str = ""
+    note: str = ""
+    occurred_at: datetime | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What a movement did. `points` is signed; `replayed` says that its key had been used before."""
+
+    transfer_id: UUID
+    contact_id: int
+    points: int
+    balance: int
+    replayed: bool = False
+
+
+def account_id(contact_id: int) -> UUID:
+    """The made key of a contact's account in the scope's brand."""
+    return made_id(current_brand_id(), "points", contact_id)
+
+
+def grant(
+    *,
+    contact_id: int,
+    points: int,
+    key: str,
+    at: datetime,
+    reference: str = "",
+    note: str = "",
+    actor: str = "",
+    reason: str = "grant",
+    expires_at: datetime | None = None,
+) -> Posted:
+    """Give whole points (> 0). Raises Invalid, or KeyReused if the key stands for another movement."""
+    wanted = Grant(contact_id, points, f"grant:{key}", reference, note, at, expires_at)
+    posted = grant_many(grants=[wanted], reason=reason, actor=actor, at=at)
+    return posted[0] if posted else _replayed(wanted.key, contact_id, points)
+
+
+def grant_many(*, grants: Sequence[Grant], reason: str, actor: str = "", at: datetime) -> list[Posted]:
+    """Post many grants, set at a time; returns those that were new. A key posted before is left as it is.
+
+    The same rules as a single grant, which is this with one row. Meant for up to some thousand rows a call."""
+    for wanted in grants:
+        _check_points(wanted.points)
+    if not grants:
+        return []
+    brand_id = current_brand_id()
+    _open_accounts(brand_id, {wanted.contact_id for wanted in grants}, Programme.ISSUED, at)
+    _lock([made_id(brand_id, "points", wanted.contact_id) for wanted in grants])
+    fresh = _write_transfers(brand_id, grants, reason, actor, at)
+    return _write_grants(brand_id, [wanted for wanted in grants if wanted.key in fresh], at) if fresh else []
+
+
+def spend(
+    *,
+    contact_id: int,
+    points: int,
+    key: str,
+    at: datetime,
+    reference: str = "",
+    note: str = "",
+    actor: str = "",
+    reason: str = "spend",
+) -> Posted:
+    """Take whole points (> 0), first to expire first.
+
+    Raises InsufficientPoints (nothing is written), Invalid, or KeyReused if the key stands for another movement."""
+    _check_points(points)
+    account = _locked_account(contact_id)
+    full_key = f"spend:{key}"
+    if Transfer.objects.filter(key=full_key).exists():
+        return _replayed(full_key, contact_id, -points)
+    if account is None:
+        raise _insufficient(points, 0)
+    _expire(accounts=[account.id], at=at)
+    account.refresh_from_db(fields=["balance"])
+    if account.balance < points:
+        raise _insufficient(points, account.balance)
+    brand_id = current_brand_id()
+    _open_accounts(brand_id, set(), Programme.REDEEMED, at)
+    transfer = Transfer.objects.create(
+        id=made_id(brand_id, "transfer", full_key),
+        key=full_key,
+        reason=reason,
+        reference=reference,
+        note=note,
+        actor=actor,
+        occurred_at=at,
+        posted_at=at,
+    )
+    balance = account.balance - points
+    entry = _write_pair(transfer, account, -points, balance, Programme.REDEEMED)
+    _use_lots(account.id, entry.id, points)
+    PointsAccount.objects.filter(pk=account.pk).update(balance=balance)
+    return Posted(transfer.id, contact_id, -points, balance)
+
+
+def reverse(*, transfer_id: UUID, note: str, actor: str = "", at: datetime) -> Posted:
+    """Undo a whole movement by an opposite one; reversing twice is reversing once.
+
+    A spend gives its points back to the lots they came from, with the expiry they had. A grant is taken back from its
+    own lot. Raises NotFound, AlreadySpent when that lot no longer has them all, Refused for other movements."""
+    original = found(Transfer.objects.filter(pk=transfer_id))
+    side = PointsEntry.objects.select_related("account").get(transfer=original, account__contact__isnull=False)
+    contact_id = side.account.contact_id or 0
+    _lock([side.account_id])
+    key = f"reverse:{transfer_id}"
+    if Transfer.objects.filter(key=key).exists():
+        return _replayed(key, contact_id, -side.amount)
+    if original.reason in {"reverse", "expire"}:
+        raise Refused(_("冲正和到期不能再冲正。"), remedy=_("如需补回，请做一次调整。"), code="points.not_reversible")
+    counter = Programme.ISSUED if side.amount > 0 else Programme.REDEEMED
+    uses = list(LotUse.objects.filter(entry_id=side.id))
+    if side.amount > 0:
+        taken = Lot.objects.filter(pk=side.id, remaining=side.amount).update(remaining=0)
+        if not taken:
+            raise AlreadySpent(
+                _("这笔积分已有部分被使用或到期，不能整笔冲正。"), remedy=_("请改用调整，扣除剩余的部分。")
+            )
+    transfer = Transfer.objects.create(
+        id=made_id(current_brand_id(), "transfer", key),
+        key=key,
+        reason="reverse",
+        reference=f"transfer:{transfer_id}",
+        note=note,
+        actor=actor,
+        occurred_at=at,
+        posted_at=at,
+        reverses=original,
+    )
+    account = PointsAccount.objects.get(pk=side.account_id)
+    balance = account.balance - side.amount
+    entry = _write_pair(transfer, account, -side.amount, balance, counter)
+    if side.amount > 0:
+        LotUse.objects.create(brand_id=entry.brand_id, entry=entry, lot_id=side.id, amount=side.amount)
+    for use in uses:
+        _give_back(use)
+    PointsAccount.objects.filter(pk=account.pk).update(balance=balance)
+    return Posted(transfer.id, contact_id, -side.amount, balance)
+
+
+def expire(*, at: datetime, limit: int = 5000) -> int:
+    """Take out what expired by `at`, at most `limit` lots; returns how many. Run again while it returns `limit`."""
+    due = Lot.objects.filter(remaining__gt=0, expires_at__lte=at).order_by("expires_at").values_list("account_id", "id")
+    rows = list(due[:limit])
+    if not rows:
+        return 0
+    accounts = sorted({account for account, _lot in rows})
+    _lock(accounts)
+    return _expire(accounts=accounts, at=at, lots=[lot for _account, lot in rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a contact has: `balance` usable now, of which `expiring` within 30 days."""
+
+    contact_id: int
+    account_id: UUID
+    balance: int
+    expiring: int
+
+
+def statement(*, contact_id: int, at: datetime) -> Statement:
+    """The contact's points at `at`. Scoped; lots that have run out do not count, even before the sweep took them."""
+    account = account_id(contact_id)
+    open_lots = Lot.objects.filter(account_id=account, remaining__gt=0)
+    usable = open_lots.exclude(expires_at__lte=at)
+    expiring = usable.filter(expires_at__lte=at + timedelta(days=30))
+    return Statement(contact_id, account, _sum(usable), _sum(expiring))
+
+
+def discrepancies(*, limit: int = 100) -> list[tuple[UUID, int, int, int]]:
+    """Accounts where balance, entries and open lots disagree: (account, balance, entries, lots). Must be empty."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT a.id, a.balance, coalesce(e.total, 0)::bigint, coalesce(l.total, 0)::bigint
+            FROM points_pointsaccount a
+            LEFT JOIN (SELECT account_id, sum(amount) AS total FROM points_pointsentry GROUP BY account_id) e
+                   ON e.account_id = a.id
+            LEFT JOIN (SELECT account_id, sum(remaining) AS total FROM points_lot GROUP BY account_id) l
+                   ON l.account_id = a.id
+            WHERE a.contact_id IS NOT NULL
+              AND (a.balance <> coalesce(e.total, 0) OR a.balance <> coalesce(l.total, 0))
+            LIMIT %s
+            """,
+            [limit],
+        )
+        return list(cursor.fetchall())
+
+
+def _check_points(points: int) -> None:
+    if isinstance(points, bool) or not isinstance(points, int) or not 1 <= points <= MOST_POINTS:
+        problem = FieldError("points", "points.range", _("积分应是 1 到 1 亿之间的整数。"), _("请改为正整数。"))
+        raise Invalid(_("积分数量不正确。"), errors=[problem])
+
+
+def _insufficient(wanted: int, balance: int) -> InsufficientPoints:
+    return InsufficientPoints(
+        _("积分没有扣减。需要 %(wanted)d 积分，可用 %(balance)d。") % {"wanted": wanted, "balance": balance}
+    )
+
+
+def _replayed(key: str, contact_id: int, amount: int) -> Posted:
+    entry = (
+        PointsEntry.objects.filter(transfer__key=key, account__contact__isnull=False).select_related("account").get()
+    )
+    if entry.account.contact_id != contact_id or entry.amount != amount:
+        raise KeyReused(_("这个幂等键已用于另一笔积分。"), remedy=_("新的操作请用新的键。"))
+    return Posted(entry.transfer_id, contact_id, amount, entry.balance_after or 0, replayed=True)
+
+
+def _sum(lots: "object") -> int:
+    return int(lots.aggregate(total=Sum("remaining"))["total"] or 0)  # type: ignore[attr-defined]
+
+
+def _lock(accounts: Collection[UUID]) -> None:
+    """These accounts FOR UPDATE, in primary-key order so two batches cannot deadlock."""
+    list(PointsAccount.objects.filter(pk__in=set(accounts)).order_by("pk").select_for_update(of=("self",)).values("pk"))
+
+
+def _locked_account(contact_id: int) -> PointsAccount | None:
+    return PointsAccount.objects.filter(contact_id=contact_id).select_for_update(of=("self",)).first()
+
+
+def _open_accounts(brand_id: int, contacts: Collection[int], code: str, at: datetime) -> None:
+    wanted = [PointsAccount(id=made_id(brand_id, "points", c), contact_id=c, opened_at=at) for c in contacts]
+    wanted.append(PointsAccount(id=made_id(brand_id, "points", code), code=code, opened_at=at))
+    wanted.sort(key=lambda account: account.id)
+    PointsAccount.objects.bulk_create(wanted, ignore_conflicts=True)
+
+
+def _write_transfers(brand_id: int, grants: Sequence[Grant], reason: str, actor: str, at: datetime) -> set[str]:
+    """Insert the transfers whose keys are new; returns those keys."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO points_transfer (brand_id, id, key, reason, reference, note, actor, occurred_at, posted_at)
+            SELECT %s, made_id(%s || ':transfer:' || g.key), g.key, %s, g.reference, g.note, %s, g.occurred_at, %s
+            FROM unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[]) AS g (key, reference, note, occurred_at)
+            ON CONFLICT DO NOTHING
+            RETURNING key
+            """,
+            [
+                brand_id,
+                str(brand_id),
+                reason,
+                actor,
+                at,
+                [g.key for g in grants],
+                [g.reference for g in grants],
+                [g.note for g in grants],
+                [g.occurred_at or at for g in grants],
+            ],
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
+def _write_grants(brand_id: int, grants: Sequence[Grant], at: datetime) -> list[Posted]:
+    """Both entries of each new transfer, its lot, and the balances. The accounts are locked."""
+    rows = [
+        brand_id,
+        [made_id(brand_id, "transfer", g.key) for g in grants],
+        [g.contact_id for g in grants],
+        [g.points for g in grants],
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO points_pointsentry (brand_id, id, transfer_id, account_id, amount, balance_after, posted_at)
+            SELECT a.brand_id, made_id(g.transfer_id || ':' || a.id), g.transfer_id, a.id, g.points,
+                   a.balance + sum(g.points) OVER (PARTITION BY a.id ORDER BY g.place), %s
+            FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[])
+                 WITH ORDINALITY AS g (transfer_id, contact_id, points, place)
+            JOIN points_pointsaccount a ON a.brand_id = %s AND a.contact_id = g.contact_id
+            UNION ALL
+            SELECT %s, made_id(g.transfer_id || ':' || p.id), g.transfer_id, p.id, -g.points, NULL, %s
+            FROM unnest(%s::uuid[], %s::bigint[]) AS g (transfer_id, points), points_pointsaccount p
+            WHERE p.brand_id = %s AND p.code = %s
+            RETURNING transfer_id, account_id, amount, balance_after
+            """,
+            [at, *rows[1:], brand_id, brand_id, at, rows[1], rows[3], brand_id, Programme.ISSUED],
+        )
+        after = {transfer: balance for transfer, _account, _amount, balance in cursor.fetchall() if balance is not None}
+        cursor.execute(
+            """
+            INSERT INTO points_lot (brand_id, id, account_id, amount, remaining, expires_at, earned_at)
+            SELECT e.brand_id, e.id, e.account_id, e.amount, e.amount, g.expires_at, g.earned_at
+            FROM unnest(%s::uuid[], %s::timestamptz[], %s::timestamptz[]) AS g (transfer_id, expires_at, earned_at)
+            JOIN points_pointsentry e ON e.brand_id = %s AND e.transfer_id = g.transfer_id AND e.amount > 0
+            """,
+            [rows[1], [g.expires_at for g in grants], [g.occurred_at or at for g in grants], brand_id],
+        )
+        cursor.execute(
+            """
+            UPDATE points_pointsaccount a SET balance = a.balance + g.points
+            FROM (SELECT contact_id, sum(points) AS points
+                  FROM unnest(%s::bigint[], %s::bigint[]) AS g (contact_id, points) GROUP BY contact_id) g
+            WHERE a.brand_id = %s AND a.contact_id = g.contact_id
+            """,
+            [rows[2], rows[3], brand_id],
+        )
+    return [Posted(i, g.contact_id, g.points, after[i]) for i, g in zip(rows[1], grants, strict=True)]  # type: ignore[index]
+
+
+def _write_pair(transfer: Transfer, account: PointsAccount, amount: int, balance: int, counter: str) -> PointsEntry:
+    """The contact's entry, returned, and the programme's opposite one."""
+    programme = made_id(account.brand_id, "points", counter)
+    entry = PointsEntry(
+        id=made_id(transfer.id, account.id),
+        transfer=transfer,
+        account=account,
+        amount=amount,
+        balance_after=balance,
+        posted_at=transfer.posted_at,
+    )
+    opposite = PointsEntry(
+        id=made_id(transfer.id, programme),
+        transfer=transfer,
+        account_id=programme,
+        amount=-amount,
+        posted_at=transfer.posted_at,
+    )
+    PointsEntry.objects.bulk_create([entry, opposite])
+    entry.brand_id = account.brand_id
+    return entry
+
+
+def _use_lots(account: UUID, entry: UUID, points: int) -> None:
+    """Take `points` from the account's open lots, first to expire first; the lots must have them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO points_lotuse (brand_id, entry_id, lot_id, amount)
+            SELECT brand_id, %s, id, least(remaining, %s - before) FROM (
+                SELECT brand_id, id, remaining, sum(remaining) OVER (
+                    ORDER BY expires_at NULLS LAST, earned_at, id ROWS UNBOUNDED PRECEDING) - remaining AS before
+                FROM points_lot WHERE account_id = %s AND remaining > 0) open
+            WHERE before < %s
+            """,
+            [entry, points, account, points],
+        )
+        cursor.execute(
+            """
+            UPDATE points_lot l SET remaining = l.remaining - u.amount
+            FROM points_lotuse u WHERE u.entry_id = %s AND l.id = u.lot_id AND l.brand_id = u.brand_id
+            """,
+            [entry],
+        )
+
+
+def _give_back(use: LotUse) -> None:
+    lot = Lot.objects.get(pk=use.lot_id)
+    Lot.objects.filter(pk=lot.pk).update(remaining=lot.remaining + use.amount)
+
+
+def _expire(*, accounts: Collection[UUID], at: datetime, lots: Sequence[UUID] | None = None) -> int:
+    """Empty the expired lots of these locked accounts: one transfer each, keyed by lot, so a repeat finds nothing."""
+    due = Lot.objects.filter(account_id__in=list(accounts), remaining__gt=0, expires_at__lte=at).order_by("account_id")
+    if lots is not None:
+        due = due.filter(pk__in=lots)
+    rows = list(due)
+    if not rows:
+        return 0
+    brand_id = current_brand_id()
+    _open_accounts(brand_id, set(), Programme.EXPIRED, at)
+    balances = dict(PointsAccount.objects.filter(pk__in={lot.account_id for lot in rows}).values_list("pk", "balance"))
+    programme = made_id(brand_id, "points", Programme.EXPIRED)
+    transfers, entries, uses = [], [], []
+    for lot in rows:
+        # The moment is part of the key: a reversal may give points back to a lot that had run out before.
+        key = f"expire:{lot.id}:{at.isoformat()}"
+        transfer = made_id(brand_id, "transfer", key)
+        balances[lot.account_id] -= lot.remaining
+        transfers.append(
+            Transfer(id=transfer, key=key, reason="expire", occurred_at=lot.expires_at or at, posted_at=at)
+        )
+        entry = made_id(transfer, lot.account_id)
+        entries += [
+            PointsEntry(
+                id=entry,
+                transfer_id=transfer,
+                account_id=lot.account_id,
+                amount=-lot.remaining,
+                balance_after=balances[lot.account_id],
+                posted_at=at,
+            ),
+            PointsEntry(
+                id=made_id(transfer, programme),
+                transfer_id=transfer,
+                account_id=programme,
+                amount=lot.remaining,
+                posted_at=at,
+            ),
+        ]
+        uses.append(LotUse(brand_id=brand_id, entry_id=entry, lot_id=lot.id, amount=lot.remaining))
+    Transfer.objects.bulk_create(transfers)
+    PointsEntry.objects.bulk_create(entries)
+    LotUse.objects.bulk_create(uses)
+    Lot.objects.filter(pk__in=[lot.pk for lot in rows]).update(remaining=0)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE points_pointsaccount a SET balance = b.balance
+            FROM unnest(%s::uuid[], %s::bigint[]) AS b (id, balance) WHERE a.brand_id = %s AND a.id = b.id
+            """,
+            [list(balances), list(balances.values()), brand_id],
+        )
+    return len(rows)
