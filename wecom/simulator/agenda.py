@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -51,10 +52,10 @@ class Agenda:
         """When the earliest act is due."""
         return self.heap[0][0] if self.heap else None
 
-    def run_due(self, engine: Engine, *, now: float, most: int = 50) -> int:
-        """Carry out up to `most` acts that are due. Returns how many."""
-        done = 0
-        while self.heap and self.heap[0][0] <= now and done < most:
+    def run_due(self, engine: Engine, *, now: float, slice_seconds: float = 0.02) -> int:
+        """Carry out acts that are due, for about `slice_seconds` of real time. Returns how many."""
+        done, until = 0, time.monotonic() + slice_seconds
+        while self.heap and self.heap[0][0] <= now and time.monotonic() < until:
             _, _, corpid, kind, arguments = heapq.heappop(self.heap)
             _do(engine, corpid, kind, arguments)
             done += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -267,8 +268,8 @@ async def save(request: web.Request) -> web.Response:
     if path is None:
         raise BadRequest("no --snapshot file was given")
     engine = request.app[ENGINE]
-    snapshot.write(path, snapshot.dump(engine))
     engine.dirty = False
+    await asyncio.to_thread(snapshot.write, path, snapshot.dump(engine))
     return _json({"ok": True, "path": str(path)})
 
 

@@ -63,6 +63,7 @@ class Engine:
         self.faults = Faults(world.seed)
         self.rng = random.Random(f"engine:{world.seed}")
         self.outbound = Outbound(self.switches, random.Random(f"callbacks:{world.seed}"))
+        self.busy: set[tuple[str, str]] = set()  # (path, object) of slow calls that still run
         self.cursor_key = secrets.token_bytes(16)
         self.calls: Counter[str] = Counter()
         self.errcodes: defaultdict[str, Counter[int]] = defaultdict(Counter)

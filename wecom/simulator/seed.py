@@ -123,19 +123,19 @@ def _make_customers(corp: Corp, rng: random.Random, sizes: Sizes, now: int) -> N
     first = rng.choices(range(len(guides)), weights, k=sizes.contacts)
     joined = sorted(now - 60 - int(rng.random() * HISTORY_DAYS * DAY) for _ in range(sizes.contacts))
     tag_ids = list(corp.tags)
+    follows: list[Follow] = []
     for number, (place, createtime) in enumerate(zip(first, joined, strict=True)):
         guide = guides[place]
         customer = make_customer(corp, rng, number=number)
         corp.add_customer(customer)
-        corp.add_follow(_make_follow(corp, rng, guide, customer, createtime, now, tag_ids))
+        follows.append(_make_follow(rng, guide, customer, createtime, now, tag_ids))
         if len(guides) > 1 and rng.random() < TWO_GUIDES:
             other = guides[(place + 1 + rng.randrange(len(guides) - 1)) % len(guides)]
             later = rng.randrange(createtime, now - 30)
-            corp.add_follow(_make_follow(corp, rng, other, customer, later, now, tag_ids))
-    for userid, mine in corp.follows_of.items():  # second follows came later: oldest first again
-        corp.follows_of[userid] = dict(sorted(mine.items(), key=lambda item: item[1].createtime))
-        for follow in corp.follows_of[userid].values():
-            follow.seq = corp.next_serial()
+            follows.append(_make_follow(rng, other, customer, later, now, tag_ids))
+    for follow in sorted(follows, key=lambda each: each.createtime):
+        follow.seq = corp.next_serial()
+        corp.add_follow(follow)
 
 
 def make_customer(
@@ -157,7 +157,6 @@ def make_customer(
 
 
 def _make_follow(
-    corp: Corp,
     rng: random.Random,
     guide: Member,
     customer: Customer,

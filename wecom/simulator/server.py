@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -78,6 +79,8 @@ def run(
         )
     except snapshot.Unreadable as error:
         return _fail(f"cannot read the snapshot: {error}; remove the file to begin a new world")
+    gc.collect()
+    gc.freeze()  # the world is large and stays: no collection needs to walk it again
     try:
         asyncio.run(_serve(engine, host=host, port=port, path=snapshot_path, exit_with_stdin=exit_with_stdin))
     except OSError as error:
@@ -134,8 +137,7 @@ async def _go_wrong(request: web.Request, call: Call, fault: Fault) -> web.Strea
     if fault.mode == "errcode":
         return _respond(refuse(call, Refused(fault.errcode)))
     if fault.mode == "slow":
-        await asyncio.sleep(fault.delay or 1.0)
-        return _respond(answer(call))
+        return await _take_time(call, fault.delay or 1.0)
     if fault.after:
         answer(call)
     if fault.mode.startswith("http_500"):
@@ -144,6 +146,21 @@ async def _go_wrong(request: web.Request, call: Call, fault: Fault) -> web.Strea
         await _hang(request, HUNG_FOR if fault.delay is None else fault.delay)
     _reset(request)
     return web.Response(status=500)  # never arrives: the connection is gone
+
+
+async def _take_time(call: Call, seconds: float) -> web.Response:
+    """Answer late; meanwhile the object of an exclusive call is held, so that another call on it gets 45035."""
+    engine, target = call.engine, call.endpoint
+    held = (target.path, target.exclusive(call)) if target.exclusive else None
+    if held is None or held in engine.busy:
+        await asyncio.sleep(0 if held else seconds)
+        return _respond(answer(call))
+    engine.busy.add(held)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        engine.busy.discard(held)
+    return _respond(answer(call))
 
 
 async def _hang(request: web.Request, seconds: float) -> None:
@@ -227,7 +244,7 @@ async def _background(app: web.Application) -> AsyncIterator[None]:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await engine.outbound.stop()
-    if SNAPSHOT in app:
+    if SNAPSHOT in app and engine.dirty:
         snapshot.write(app[SNAPSHOT], snapshot.dump(engine))
 
 

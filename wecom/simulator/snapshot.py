@@ -10,6 +10,7 @@ import dataclasses
 import gzip
 import json
 import os
+import secrets
 from collections.abc import Iterable
 from operator import attrgetter
 from pathlib import Path
@@ -56,7 +57,7 @@ def dump(engine: Engine) -> str:
 def write(path: Path, text: str) -> None:
     """Replace the file at once or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     with gzip.open(temporary, "wt", encoding="utf-8", compresslevel=1) as file:
         file.write(text)
     os.replace(temporary, path)
@@ -122,7 +123,7 @@ def _load_corp(state: dict[str, Any]) -> w.Corp:
         corp.add_member(member)
     for customer in _records(w.Customer, state["customers"]):
         corp.add_customer(customer)
-    for follow in _records(w.Follow, state["follows"]):
+    for follow in sorted(_records(w.Follow, state["follows"]), key=lambda each: each.seq):
         corp.add_follow(follow)
     for name, kind, key in SIMPLE_TABLES:
         setattr(corp, name, {getattr(each, key): each for each in _records(kind, state[name])})

@@ -45,7 +45,7 @@ class Simulator:
         found: list[dict[str, Any]] = self.get("/_sim/corps")
         return found
 
-    def act(self, name: str, **request: Any) -> dict[str, Any]:
+    def act(self, name: str, /, **request: Any) -> dict[str, Any]:
         """Make somebody do something; the first corp unless `corpid` says otherwise."""
         request.setdefault("corpid", self.corps()[0]["corpid"])
         done: dict[str, Any] = self.post(f"/_sim/acts/{name}", request)

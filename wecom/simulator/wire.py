@@ -56,6 +56,7 @@ class Endpoint:
     kinds: frozenset[str]
     needs_token: bool
     counted: bool
+    exclusive: Callable[[Call], str] | None = None
 
 
 ENDPOINTS: dict[str, Endpoint] = {}
@@ -71,11 +72,14 @@ def endpoint(
     kinds: frozenset[str] = CUSTOMER_DATA,
     needs_token: bool = True,
     counted: bool = True,
+    exclusive: Callable[[Call], str] | None = None,
 ) -> Callable[[Handler], Handler]:
-    """Register a handler. `method` says where its parameters are: in the query for GET, in the body for POST."""
+    """Register a handler. `method` says where its parameters are: in the query for GET, in the body for POST.
+
+    `exclusive` names the object a call works on: two at once on the same object end in 45035."""
 
     def register(handler: Handler) -> Handler:
-        ENDPOINTS[path] = Endpoint(path, method, handler, empty or {}, kinds, needs_token, counted)
+        ENDPOINTS[path] = Endpoint(path, method, handler, empty or {}, kinds, needs_token, counted, exclusive)
         return handler
 
     return register
@@ -259,6 +263,8 @@ def answer(call: Call) -> Body | Binary:
     engine.calls[target.path] += 1
     try:
         _admit(call)
+        if target.exclusive and (target.path, target.exclusive(call)) in engine.busy:
+            raise Refused(45035)
         result = target.handler(call)
         if isinstance(result, Binary):
             return result

@@ -322,11 +322,12 @@ class Corp:
             self.by_unionid[customer.unionid] = customer
 
     def add_follow(self, follow: Follow) -> None:
-        """Enter a friendship in both indexes; a re-added customer moves to the end of the member's list."""
-        mine = self.follows_of[follow.userid]
+        """Enter a friendship in both indexes, which stay in order of `seq`: a re-added one moves to their ends."""
+        mine, theirs = self.follows_of[follow.userid], self.followers_of[follow.external_userid]
         mine.pop(follow.external_userid, None)
         mine[follow.external_userid] = follow
-        self.followers_of[follow.external_userid][follow.userid] = follow
+        theirs.pop(follow.userid, None)
+        theirs[follow.userid] = follow
 
     def drop_follow(self, follow: Follow) -> None:
         """Remove a friendship altogether (the member deleted the customer)."""

@@ -38,10 +38,7 @@ def get_agent(call: Call) -> Body:
     """agentid → the app and its visible range (the whole corp)."""
     if call.number("agentid", missing=41011) != call.app.agentid:
         raise Refused(301002)
-    return {
-        "agentid": call.app.agentid,
-        "name": call.app.name,
-        "square_logo_url": "",
+    return _agent(call) | {
         "description": "",
         "allow_userinfos": {"user": []},
         "allow_partys": {"partyid": [ROOT_DEPARTMENT]},
@@ -52,4 +49,18 @@ def get_agent(call: Call) -> Body:
         "isreportenter": 0,
         "home_url": "",
         "customized_publish_status": 1,
+    }
+
+
+@endpoint("GET", "agent/list", kinds=MESSAGES, empty={"agentlist": []})
+def list_agents(call: Call) -> Body:
+    """→ agentlist: the app of this token."""
+    return {"agentlist": [_agent(call)]}
+
+
+def _agent(call: Call) -> Body:
+    return {
+        "agentid": call.app.agentid,
+        "name": call.app.name,
+        "square_logo_url": "",
     }

@@ -8,6 +8,7 @@ from wecom.simulator.errors import Refused
 from wecom.simulator.wire import DIRECTORY, DIRECTORY_SYNC, Body, Call, endpoint
 from wecom.simulator.world import ROOT_DEPARTMENT, Corp, Department, Member
 
+LEADERS_TAG = 1
 MEMBER_EMPTY: Body = {"department": [], "order": [], "is_leader_in_dept": [], "direct_leader": []}
 
 
@@ -65,6 +66,21 @@ def list_user_ids(call: Call) -> Body:
     ]
     rows, cursor = call.page(pairs, most=10_000, default=10_000)
     return {"dept_user": list(rows), "next_cursor": cursor}
+
+
+@endpoint("GET", "tag/list", kinds=DIRECTORY, empty={"taglist": []})
+def list_member_tags(call: Call) -> Body:
+    """→ the tags of members: here one, the store managers."""
+    return {"taglist": [{"tagid": LEADERS_TAG, "tagname": "店长"}]}
+
+
+@endpoint("GET", "tag/get", kinds=DIRECTORY, empty={"userlist": [], "partylist": []})
+def get_member_tag(call: Call) -> Body:
+    """tagid → the members who carry it."""
+    if call.number("tagid") != LEADERS_TAG:
+        raise Refused(40068)
+    leaders = [{"userid": each.userid, "name": each.name} for each in call.corp.members.values() if each.leader]
+    return {"tagname": "店长", "userlist": leaders, "partylist": []}
 
 
 def _asked(call: Call) -> list[Department]:

@@ -86,7 +86,11 @@ def del_corp_tag(call: Call) -> Body:
     return {}
 
 
-@endpoint("POST", "externalcontact/mark_tag")
+def _pair(call: Call) -> str:
+    return f"{call.query.get('access_token')}:{call.given('userid')}:{call.given('external_userid')}"
+
+
+@endpoint("POST", "externalcontact/mark_tag", exclusive=_pair)
 def mark_tag(call: Call) -> Body:
     """userid, external_userid, add_tag[], remove_tag[]: repeats are harmless. Official 92118."""
     follow = call.follow()
