@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from scrm.runtime import environment
 from scrm.runtime.embedded import Embedded
@@ -14,15 +14,19 @@ from scrm.runtime.postgres import find_programs
 from scrm.runtime.state import RuntimeProblem
 
 
-def migrate(*, log: Path) -> None:
+def migrate(*, log: Path, database: str | None = None) -> None:
     """Run the migrations as the owner, in a process of their own: nobody else is to see the owner's URL.
 
-    Raises RuntimeProblem with the reason when they fail or the owner's URL is missing.
+    `database`: another one on the same server than the URLs name. Raises RuntimeProblem with the reason when they
+    fail or the owner's URL is missing.
     """
     known = environment.load()
     if "DATABASE_OWNER_URL" not in known:
         raise RuntimeProblem("DATABASE_URL is yours, so DATABASE_OWNER_URL must be too: migrations run as the owner.")
+    if database:
+        known |= {name: with_database(known[name], database) for name in ("DATABASE_URL", "DATABASE_OWNER_URL")}
     command = [sys.executable, str(environment.ROOT / "manage.py"), "migrate", "--database", "owner", "--no-input"]
+    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as out:
         done = subprocess.run(
             command, env=known, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=environment.ROOT, check=False
@@ -30,6 +34,11 @@ def migrate(*, log: Path) -> None:
     if done.returncode:
         lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
         raise RuntimeProblem(f"The migrations failed: {lines[-1] if lines else 'no reason given'} (see {log})")
+
+
+def with_database(url: str, name: str) -> str:
+    """The same server and role, another database."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
 def begin_anew(embedded: Embedded) -> None:

@@ -72,6 +72,13 @@ class Embedded:
                 else:
                     server.flush()
 
+    def flush_broker(self) -> None:
+        """Empty the broker if it is ours: what it holds speaks of another database."""
+        with self.state.locked():
+            for server in self._servers():
+                if isinstance(server, Valkey):
+                    server.flush()
+
     def erase(self) -> None:
         """Stop both and delete all their data."""
         with self.state.locked():
