@@ -53,7 +53,7 @@ class TenantModel(models.Model):
         abstract = True
 
 
-def tenant_key(to: str, on_delete: Any = models.CASCADE, **options: Any) -> Any:
+def tenant_key(to: str | type[models.Model], on_delete: Any = models.CASCADE, **options: Any) -> Any:
     """A foreign key to a tenant table. `TenantTable` adds its constraint (brand_id, column); index it yourself."""
     options.setdefault("related_name", "+")
     return models.ForeignKey(to, on_delete, db_constraint=False, db_index=False, **options)
