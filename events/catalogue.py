@@ -1,0 +1,211 @@
+"""What can happen to a contact: the built-in event types, their properties, and who may send them.
+
+The catalogue is open: a brand's own types begin with `x_`, and any type may carry further flat properties. What is
+declared here is checked, because segments, rules and points read it; `amount_fen` is whole fen, `dwell_seconds` whole
+seconds."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from scrm.lib.errors import FieldError
+
+OWN_TYPE = re.compile(r"x_[a-z0-9_]{1,58}")
+PROP_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,59}")
+MAX_PROPS = 50
+MAX_TEXT = 1000
+"""characters of one text property"""
+LARGEST = 2**63 - 1
+"""whole numbers are kept as bigint"""
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One kind of event. `props` maps a property to "text", "int" or "bool"."""
+
+    name: str
+    label: str | Promise
+    sender: str
+    """api (the brand's own systems), wecom or system"""
+    props: Mapping[str, str] = field(default_factory=dict)
+
+
+_ORDER = {"order_no": "text", "amount_fen": "int", "category": "text", "product_id": "text"}
+_TAG = {"tag_id": "int", "tag": "text", "source": "text"}
+_POINTS = {"points": "int", "balance": "int", "reason": "text"}
+
+BUILT_IN: dict[str, EventType] = {
+    kind.name: kind
+    for kind in (
+        EventType("page_view", gettext_lazy("浏览页面"), "api", {"page": "text", "dwell_seconds": "int"}),
+        EventType(
+            "product_view",
+            gettext_lazy("浏览商品"),
+            "api",
+            {"product_id": "text", "category": "text", "dwell_seconds": "int", "ref_page": "text"},
+        ),
+        EventType("search", gettext_lazy("搜索"), "api", {"keyword": "text"}),
+        EventType(
+            "add_cart",
+            gettext_lazy("加入购物车"),
+            "api",
+            {"product_id": "text", "category": "text", "amount_fen": "int"},
+        ),
+        EventType("order_created", gettext_lazy("下单"), "api", _ORDER),
+        EventType("order_paid", gettext_lazy("支付订单"), "api", _ORDER),
+        EventType("order_refunded", gettext_lazy("退款"), "api", _ORDER),
+        EventType("share", gettext_lazy("分享"), "api", {"page": "text"}),
+        EventType("sign_in", gettext_lazy("签到"), "api"),
+        EventType("draw", gettext_lazy("抽奖"), "api"),
+        EventType(
+            "friend_added",
+            gettext_lazy("添加好友"),
+            "wecom",
+            {"staff_id": "int", "state": "text", "add_way": "int"},
+        ),
+        EventType("friend_lost", gettext_lazy("好友流失"), "wecom", {"staff_id": "int", "lost_by": "text"}),
+        EventType("group_joined", gettext_lazy("加入客户群"), "wecom", {"chat_id": "text"}),
+        EventType("group_left", gettext_lazy("退出客户群"), "wecom", {"chat_id": "text"}),
+        EventType("moment_liked", gettext_lazy("点赞朋友圈"), "wecom", {"push_id": "int"}),
+        EventType("moment_commented", gettext_lazy("评论朋友圈"), "wecom", {"push_id": "int"}),
+        EventType("tag_given", gettext_lazy("打上标签"), "system", _TAG),
+        EventType("tag_taken", gettext_lazy("移除标签"), "system", _TAG),
+        EventType(
+            "message_delivered",
+            gettext_lazy("推送送达"),
+            "system",
+            {"push_id": "int", "channel": "text", "staff_id": "int"},
+        ),
+        EventType(
+            "message_failed",
+            gettext_lazy("推送未送达"),
+            "system",
+            {"push_id": "int", "channel": "text", "reason": "text"},
+        ),
+        EventType("points_earned", gettext_lazy("获得积分"), "system", _POINTS),
+        EventType("points_spent", gettext_lazy("消耗积分"), "system", _POINTS),
+    )
+}
+
+
+def label(name: str) -> str:
+    """What people call a type; a brand's own type is called by its name."""
+    kind = BUILT_IN.get(name)
+    return str(kind.label) if kind else name
+
+
+def is_known(name: str) -> bool:
+    """Whether events of this type can exist."""
+    return name in BUILT_IN or OWN_TYPE.fullmatch(name) is not None
+
+
+def check(type: str, props: Mapping[str, Any], *, sender: str = "api") -> list[FieldError]:
+    """What is wrong with an event of `sender`; empty if nothing. Fields are `type`, `props`, `props.<name>`."""
+    kind = BUILT_IN.get(type)
+    if kind is None and not OWN_TYPE.fullmatch(type):
+        return [_unknown_type()]
+    if kind is not None and sender == "api" and kind.sender != "api":
+        return [_reserved(type)]
+    if not props:
+        return []
+    if len(props) > MAX_PROPS:
+        return [_too_many()]
+    declared = kind.props if kind else {}
+    wrong = []
+    for name, value in props.items():
+        # The common case first: this runs for every property of every event.
+        fits = _FITS[declared.get(name, "any")]
+        if not fits(value) or not PROP_NAME.fullmatch(name):
+            wrong.append(_wrong_prop(name, value, declared.get(name, "any")))
+    return wrong
+
+
+def is_storable(text: str) -> bool:
+    """Whether PostgreSQL can keep the text: no NUL, no half of a surrogate pair."""
+    if text.isascii():
+        return "\x00" not in text
+    return not any(char == "\x00" or "\ud800" <= char <= "\udfff" for char in text)
+
+
+def _is_text(value: object) -> bool:
+    return type(value) is str and len(value) <= MAX_TEXT and is_storable(value)
+
+
+def _is_int(value: object) -> bool:
+    return type(value) is int and -LARGEST <= value <= LARGEST
+
+
+def _is_bool(value: object) -> bool:
+    return type(value) is bool
+
+
+def _is_scalar(value: object) -> bool:
+    if value is None:
+        return True
+    return _is_text(value) or _is_int(value) or _is_bool(value) or (type(value) is float and isfinite(value))
+
+
+_FITS: dict[str, Callable[[object], bool]] = {
+    "text": _is_text,
+    "int": _is_int,
+    "bool": _is_bool,
+    "any": _is_scalar,
+}
+
+
+def _unknown_type() -> FieldError:
+    return FieldError(
+        "type",
+        "event.type_unknown",
+        _("行为目录里没有这个类型。"),
+        _("用目录里的类型，或给品牌自有的类型加上前缀 x_（小写字母、数字和下划线，最长 60 个字符）。"),
+    )
+
+
+def _reserved(name: str) -> FieldError:
+    return FieldError(
+        "type",
+        "event.type_reserved",
+        _("%(type)s 只由系统或企业微信产生。") % {"type": name},
+        _("不要上报这个类型；自有的类型请加前缀 x_。"),
+    )
+
+
+def _too_many() -> FieldError:
+    return FieldError(
+        "props",
+        "event.props_too_many",
+        _("一条行为最多 %(most)d 个属性。") % {"most": MAX_PROPS},
+        _("只上报分群和规则会用到的属性。"),
+    )
+
+
+def _wrong_prop(name: str, value: object, kind: str) -> FieldError:
+    if not PROP_NAME.fullmatch(name):
+        return FieldError(
+            "props",
+            "event.prop_name",
+            _("属性名不合规：最长 60 个字符，以字母或下划线开头，只含字母、数字、下划线和点。"),
+            _("改属性名后重新上报这一条。"),
+        )
+    if isinstance(value, str) and kind in ("text", "any"):
+        message = _("文本最长 %(most)d 个字符，不能含控制字符 NUL 或残缺的字符。") % {"most": MAX_TEXT}
+        return FieldError(f"props.{name}", "event.prop_text", message, _("截短或清理后重新上报这一条。"))
+    expected = {
+        "text": _("文本"),
+        "int": _("整数（金额以分为单位，时长以秒为单位）"),
+        "bool": _("布尔值 true 或 false"),
+        "any": _("文本、数字或布尔值，不能是嵌套的对象或数组"),
+    }[kind]
+    return FieldError(
+        f"props.{name}",
+        "event.prop_type",
+        _("这个属性应是：%(expected)s。") % {"expected": expected},
+        _("改正类型后重新上报这一条。"),
+    )

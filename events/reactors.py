@@ -1,0 +1,238 @@
+"""Reactors: what the product does because something happened.
+
+A reactor is given a brand's new events in batches, does its work set at a time, and its cursor moves in the same
+transaction: its effects in our database happen exactly once. A reactor that is new to a brand begins at the start of
+the brand's log. Rows of unknown persons and rows that do not fire are passed over; linking brings the former back."""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from operator import attrgetter
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from events import log
+from tenants.models import Brand
+from tenants.scope import brand_scope
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """An event as reactors see it. Its person is known."""
+
+    id: UUID
+    occurred_at: datetime
+    received_at: datetime
+    type: str
+    contact_id: int
+    props: dict[str, Any]
+    category: str | None
+    product_id: str | None
+    amount_fen: int | None
+    dwell_seconds: int | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """New events of one brand, in order of `occurred_at`. Later batches may hold earlier events."""
+
+    brand_id: int
+    rows: list[EventRow]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reactor:
+    """`handle` is called in the brand's scope with the events of `types` (None: all types). It must be harmless when an
+    event comes again, and must not touch the network."""
+
+    name: str
+    types: frozenset[str] | None
+    handle: Callable[[Batch], None]
+    limit: int = 2000
+    """rows of the log read per transaction"""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What one call of `react` did."""
+
+    read: int
+    """rows of the log passed, of whatever type"""
+    more: bool
+    """there are probably further rows to read at once"""
+    waiting: bool
+    """there are rows above the horizon, or another process is reading: look again shortly"""
+
+
+REGISTRY: dict[str, Reactor] = {}
+
+
+def register(reactor: Reactor) -> None:
+    """Called from AppConfig.ready(). Names are unique: the name is the cursor's key."""
+    if REGISTRY.setdefault(reactor.name, reactor) is not reactor:
+        raise ValueError(f"There is a reactor named {reactor.name} already.")
+
+
+def react(*, brand_id: int, reactor: str, at: datetime, horizon: int | None = None) -> Progress:
+    """Give the reactor its next batch, and move its cursor in the same transaction. Opens its own scope.
+
+    `horizon` is `events.log.horizon()` unless given: a test inside one open transaction passes its own txid + 1."""
+    this = REGISTRY[reactor]
+    with brand_scope(brand_id):
+        below = log.horizon() if horizon is None else horizon
+        unread, waiting = _peek(this.name, brand_id, below)
+        if not unread:
+            return Progress(0, more=False, waiting=waiting)
+        cursor = _claimed(this.name, brand_id, at)
+        if cursor is None:
+            return Progress(0, more=False, waiting=True)
+        rows, passed, last = _window(this, brand_id, cursor, below)
+        if rows:
+            this.handle(Batch(brand_id, sorted(rows, key=attrgetter("occurred_at")), at))
+        if last:
+            _move(this.name, brand_id, last, at)
+    return Progress(passed, more=passed == this.limit, waiting=waiting)
+
+
+def run(*, brand_id: int, at: datetime, batches: int | None = None) -> Progress:
+    """Let every reactor read, at most `batches` each (None: to the end). Opens its own scopes.
+
+    A reactor that fails is logged and stays where it is; the others go on."""
+    read, more, waiting = 0, False, False
+    for name in list(REGISTRY):
+        try:
+            progress = _run_one(brand_id=brand_id, reactor=name, at=at, batches=batches)
+        except Exception:
+            # A bug in one reactor must not stop the others. Its cursor has not moved: the sweep tries again, and
+            # /readyz shows its age.
+            logger.exception("events.reactor.failed", extra={"brand": brand_id, "reactor": name})
+            continue
+        read += progress.read
+        more |= progress.more
+        waiting |= progress.waiting
+    return Progress(read, more, waiting)
+
+
+def brands_with_unread() -> list[int]:
+    """Ids of all brands for which some reactor has rows left to read. Opens each brand's scope in turn."""
+    behind = []
+    for brand_id in Brand.objects.order_by("id").values_list("id", flat=True):
+        with brand_scope(brand_id):
+            if first_unread(brand_id) is not None:
+                behind.append(brand_id)
+    return behind
+
+
+def first_unread(brand_id: int) -> tuple[int, UUID] | None:
+    """Key (txid, id) of the first row that some reactor has not read, above the horizon or below it. Scoped."""
+    if not REGISTRY:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT coalesce(c.txid, 0), coalesce(c.event_id, %s)
+            FROM unnest(%s::text[]) AS name
+            LEFT JOIN events_reactorcursor c ON c.brand_id = %s AND c.reactor = name
+            ORDER BY 1, 2 LIMIT 1
+            """,
+            [_FIRST, list(REGISTRY), brand_id],
+        )
+        least = cursor.fetchone()
+        cursor.execute(
+            "SELECT txid, id FROM events_event WHERE brand_id = %s AND (txid, id) > (%s, %s) ORDER BY txid, id LIMIT 1",
+            [brand_id, *least],
+        )
+        row = cursor.fetchone()
+    return (int(row[0]), row[1]) if row else None
+
+
+_FIRST = UUID(int=0)
+
+_PEEK = """
+    WITH cursor AS (
+        SELECT coalesce(max(txid), 0) AS txid, coalesce((array_agg(event_id))[1], %(first)s) AS id
+        FROM events_reactorcursor WHERE brand_id = %(brand)s AND reactor = %(reactor)s
+    )
+    SELECT
+        EXISTS (SELECT FROM events_event e WHERE e.brand_id = %(brand)s AND e.txid < %(below)s
+                AND (e.txid, e.id) > ((SELECT txid FROM cursor), (SELECT id FROM cursor))),
+        EXISTS (SELECT FROM events_event e WHERE e.brand_id = %(brand)s AND e.txid >= %(below)s)
+"""
+
+
+def _run_one(*, brand_id: int, reactor: str, at: datetime, batches: int | None) -> Progress:
+    read = 0
+    while True:
+        progress = react(brand_id=brand_id, reactor=reactor, at=at)
+        read += progress.read
+        if batches is not None:
+            batches -= 1
+        if not progress.more or batches == 0:
+            return Progress(read, progress.more, progress.waiting)
+
+
+def _peek(reactor: str, brand_id: int, below: int) -> tuple[bool, bool]:
+    """(rows to read, rows above the horizon), asked without a lock: an idle reactor writes nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(_PEEK, {"first": _FIRST, "brand": brand_id, "reactor": reactor, "below": below})
+        unread, waiting = cursor.fetchone()
+    return bool(unread), bool(waiting)
+
+
+def _claimed(reactor: str, brand_id: int, at: datetime) -> tuple[int, UUID] | None:
+    """The cursor, locked until the end of the transaction; None while another process holds it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO events_reactorcursor (brand_id, reactor, txid, event_id, updated_at)"
+            " VALUES (%s, %s, 0, %s, %s) ON CONFLICT DO NOTHING",
+            [brand_id, reactor, _FIRST, at],
+        )
+        cursor.execute(
+            "SELECT txid, event_id FROM events_reactorcursor WHERE brand_id = %s AND reactor = %s"
+            " FOR UPDATE SKIP LOCKED",
+            [brand_id, reactor],
+        )
+        row = cursor.fetchone()
+    return (int(row[0]), row[1]) if row else None
+
+
+_READ = """
+    SELECT txid, id, contact_id IS NOT NULL AND fires AND (%s::text[] IS NULL OR type = ANY (%s)), occurred_at,
+           received_at, type, contact_id, props, category, product_id, amount_fen, dwell_seconds, source
+    FROM events_event
+    WHERE brand_id = %s AND (txid, id) > (%s, %s) AND txid < %s
+    ORDER BY txid, id LIMIT %s
+"""
+
+
+def _window(
+    reactor: Reactor, brand_id: int, cursor_at: tuple[int, UUID], below: int
+) -> tuple[list[EventRow], int, tuple[int, UUID] | None]:
+    """(wanted rows, number of rows passed, key of the last one) behind the cursor and below the horizon."""
+    types = sorted(reactor.types) if reactor.types is not None else None
+    with connection.cursor() as cursor:
+        cursor.execute(_READ, [types, types, brand_id, *cursor_at, below, reactor.limit])
+        read = cursor.fetchall()
+    rows = [
+        EventRow(key, occurred, received, kind, contact, json.loads(props), *rest)
+        for _txid, key, wanted, occurred, received, kind, contact, props, *rest in read
+        if wanted
+    ]
+    return rows, len(read), (int(read[-1][0]), read[-1][1]) if read else None
+
+
+def _move(reactor: str, brand_id: int, to: tuple[int, UUID], at: datetime) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE events_reactorcursor SET txid = %s, event_id = %s, updated_at = %s"
+            " WHERE brand_id = %s AND reactor = %s",
+            [*to, at, brand_id, reactor],
+        )

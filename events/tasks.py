@@ -1,0 +1,35 @@
+"""The log's doors to Celery. Any of these may run twice."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from events import health, partitions, reactors, wake
+
+BATCHES_PER_RUN = 5
+"""per reactor; then the brand goes to the end of the queue, so that its flood does not starve another's"""
+HORIZON_SECONDS = 0.1
+
+
+@shared_task
+def react_brand(*, brand_id: int, **_later_args: object) -> None:
+    """Let the brand's reactors read what is new."""
+    wake.taken(brand_id)
+    progress = reactors.run(brand_id=brand_id, at=timezone.now(), batches=BATCHES_PER_RUN)
+    if progress.more:
+        wake.now(brand_id)
+    elif progress.waiting:
+        wake.now(brand_id, after_seconds=HORIZON_SECONDS)
+
+
+@shared_task
+def sweep(**_later_args: object) -> None:
+    """Wake the brands that a lost message left behind, and note how old the horizon is."""
+    health.note_horizon(at=timezone.now())
+    for brand_id in reactors.brands_with_unread():
+        wake.now(brand_id)
+
+
+@shared_task
+def ensure_partitions(**_later_args: object) -> None:
+    """Keep the log's months ahead."""
+    partitions.ensure_ahead(at=timezone.now())
