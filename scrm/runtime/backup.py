@@ -93,9 +93,8 @@ def restore(*, source: Path, finish: Callable[[str], None], without_secrets: boo
         fresh = f"{name}_restoring"
         owner = urlsplit(environment.load().get("DATABASE_OWNER_URL", "")).username or "orchard_owner"
         _maintain(url, f'DROP DATABASE IF EXISTS "{fresh}" WITH (FORCE)', f'CREATE DATABASE "{fresh}" OWNER "{owner}"')
-        client(
-            "pg_restore", "--exit-on-error", "--jobs=2", f"--dbname={fresh}", str(dump), url=with_database(url, fresh)
-        )
+        into = with_database(url, fresh)
+        client("pg_restore", "--exit-on-error", "--jobs=2", f"--dbname={fresh}", str(dump), url=into)
     databases.migrate(log=environment.state_directory() / "logs" / "restore.log", database=fresh)
     finish(into)
     _swap(url, name=name, fresh=fresh)
