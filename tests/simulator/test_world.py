@@ -116,6 +116,15 @@ def test_a_taken_port_is_named_in_one_line(simulator):
     assert len(run.stderr.strip().splitlines()) == 1
 
 
+def test_the_management_command_serves_the_same():
+    command = [sys.executable, "manage.py", "wecom_simulator", "--port", "0", "--contacts", "5", "--exit-with-stdin"]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline()
+        assert requests.get(line.split()[-1] + "/_sim/corps", timeout=10).json()[0]["contacts"] == 5
+        process.stdin.close()  # whoever started it is gone
+        assert process.wait(timeout=20) == 0
+
+
 def test_at_a_pace_guides_confirm_by_themselves():
     with running_simulator(guides=6, contacts=120, pace=60_000, confirm_rate=0.5) as simulator:
         caller = Caller(simulator)

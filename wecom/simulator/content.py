@@ -40,17 +40,19 @@ def moment_content(corp: Corp, body: dict[str, Any], *, now: float) -> Content:
     attachments = _attachments(body)
     if not text and not attachments:
         raise Refused(41089)
-    kinds = {attachment.get("msgtype") for attachment in attachments}
+    kinds = {str(attachment.get("msgtype")) for attachment in attachments}
     if not kinds <= {"image", "video", "link"}:
         raise Refused(41065)
     if len(kinds) > 1 or len(attachments) > (9 if kinds == {"image"} else 1):
         raise Refused(41064)
     for attachment in attachments:
-        kind = attachment["msgtype"]
+        kind = str(attachment["msgtype"])
         part = _part(attachment, kind)
         if kind == "link":
             _need(part, "url", 2048)
             _limit(part, "title", 64)
+            if not part.get("media_id"):
+                continue  # a link may go without a cover
         _check_media(corp, part.get("media_id"), now, moment=True)
     return text, attachments
 

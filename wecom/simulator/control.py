@@ -14,7 +14,7 @@ from wecom.simulator import acts, crypto, phone, quota, snapshot
 from wecom.simulator.engine import Engine
 from wecom.simulator.faults import Fault
 from wecom.simulator.outbound import VERIFY_WITHIN
-from wecom.simulator.world import Callback, Corp
+from wecom.simulator.world import Callback, Corp, opaque_id
 
 ENGINE: web.AppKey[Engine] = web.AppKey("engine", Engine)
 SNAPSHOT: web.AppKey[Path] = web.AppKey("snapshot", Path)
@@ -100,6 +100,7 @@ async def people(request: web.Request) -> web.Response:
             {
                 "external_userid": customer.external_userid,
                 "unionid": customer.unionid,
+                "openid": opaque_id("o", f"{corp.seed}:openid:{customer.external_userid}", 28),
                 "name": customer.name,
                 "follows": follows,
                 "interests": customer.interests,

@@ -16,6 +16,7 @@ TEXTS = {
     40009: "invalid image size",
     40013: "invalid corpid",
     40014: "invalid access_token",
+    40033: "invalid charset",
     40035: "invalid parameter",
     40056: "invalid agentid",
     40057: "invalid callbackurl",

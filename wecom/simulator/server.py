@@ -185,14 +185,18 @@ async def _read(request: web.Request, engine: Engine, target: Endpoint) -> Call:
     """Query, JSON body (parsed as far as it goes) or the `media` part. A body sent by GET is ignored."""
     body: dict[str, Any] = {}
     upload: Upload | None = None
-    broken = False
+    broken = forbidden = False
     if request.method == "POST" and request.content_type.startswith("multipart/"):
         upload = await _read_upload(request)
     elif request.method == "POST":
         raw = await request.read()
         try:
             parsed = json.loads(raw) if raw else {}
-        except ValueError:
+            if b"\\u" in raw:
+                json.dumps(parsed, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            parsed, forbidden = {}, True
+        except (ValueError, RecursionError):
             parsed, broken = {}, True
         body = parsed if isinstance(parsed, dict) else {}
     return Call(
@@ -204,6 +208,7 @@ async def _read(request: web.Request, engine: Engine, target: Endpoint) -> Call:
         base_url=f"{request.scheme}://{request.host}",
         upload=upload,
         broken_json=broken,
+        forbidden=forbidden,
     )
 
 

@@ -97,6 +97,7 @@ class Call:
     base_url: str = ""
     upload: Upload | None = None
     broken_json: bool = False
+    forbidden: bool = False  # half a surrogate pair in the body
     grant_corp: Corp | None = None
     grant_app: App | None = None
     now: int = field(init=False)
@@ -172,7 +173,7 @@ class Call:
             return default
         try:
             return int(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise Refused(40058, f"{name} must be an integer") from None
 
     def flag(self, name: str, *, default: bool) -> bool:
@@ -263,6 +264,8 @@ def answer(call: Call) -> Body | Binary:
     engine.calls[target.path] += 1
     try:
         _admit(call)
+        if call.forbidden:
+            raise Refused(40033)
         if target.exclusive and (target.path, target.exclusive(call)) in engine.busy:
             raise Refused(45035)
         result = target.handler(call)

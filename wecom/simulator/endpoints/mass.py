@@ -164,7 +164,7 @@ def _tag_lists(call: Call) -> list[set[str]]:
         tags = group.get("tag_list") if isinstance(group, dict) else None
         if not isinstance(tags, list) or len(tags) > 100:
             raise Refused(40058, "invalid tag_filter")
-        if any(tag not in call.corp.tags for tag in tags):
+        if any(not isinstance(tag, str) or tag not in call.corp.tags for tag in tags):
             raise Refused(40068)
         found.append(set(tags))
     return found

@@ -120,5 +120,6 @@ def _content(call: Call, kind: str) -> dict[str, Any]:
 
 def _words(kind: str, part: dict[str, Any]) -> str:
     if kind == "template_card":
-        return str((part.get("main_title") or {}).get("title", ""))
+        title = part.get("main_title")
+        return str(title.get("title", "")) if isinstance(title, dict) else ""
     return str(part.get("content") or part.get("title") or "")
