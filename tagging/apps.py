@@ -5,3 +5,9 @@ from django.utils.translation import gettext_lazy as _
 class TaggingConfig(AppConfig):
     name = "tagging"
     verbose_name = _("标签与人群")
+
+    def ready(self) -> None:
+        """Offer the conditions, and let the tag rules read the log."""
+        from tagging import leaves
+
+        leaves.register_all()

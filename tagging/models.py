@@ -1,4 +1,4 @@
-"""What is said about contacts: tags with their evidence, the rules that give them, and segments (questions about contacts)."""
+"""What is said about contacts: tags with their evidence, rules that give them, and segments (questions about them)."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
