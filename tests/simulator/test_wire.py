@@ -97,6 +97,15 @@ def test_an_app_without_the_right_to_customers_gets_48002(caller):
     assert caller.post("user/list_id", {})["errcode"] == 48002
 
 
+def test_an_untrusted_address_is_60020(caller):
+    address = f"/_sim/corps/{caller.corpid}/trusted_ips"
+    caller.simulator.post(address, {"ips": ["203.0.113.7"]})
+    assert caller.get("department/list")["errcode"] == 60020
+    caller.simulator.post(address, {"ips": ["203.0.113.7", "127.0.0.1"]})
+    assert caller.get("department/list")["errcode"] == 0
+    caller.simulator.post(address, {"ips": None})
+
+
 def test_bad_json_is_a_refusal_not_a_crash(caller):
     answer = requests.post(
         caller.simulator.api_base + "externalcontact/mark_tag",

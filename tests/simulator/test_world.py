@@ -9,7 +9,7 @@ import requests
 
 from tests.simulator.conftest import Caller
 from wecom.simulator.seed import make_world
-from wecom.simulator.testing import ROOT, running_simulator
+from wecom.simulator.testing import ROOT, SimulatorProcess, running_simulator
 
 
 def test_the_same_seed_makes_the_same_people():
@@ -82,6 +82,23 @@ def test_a_restart_goes_on_with_the_snapshot(tmp_path):
         simulator.act("settle")  # what was pending is still pending, and happens once
         done = [row["external_userid"] for row in simulator.journal() if row["msgid"] == waiting]
         assert sorted(done) == sorted(caller.friends_of(userid))
+
+
+def test_ids_made_after_the_last_save_are_not_given_again(tmp_path):
+    arguments = ("--port", "0", "--guides", "3", "--contacts", "30", "--snapshot", str(tmp_path / "world.json.gz"))
+    first = SimulatorProcess(*arguments)
+    first.simulator.post("/_sim/snapshot")
+    body = {"sender": Caller(first.simulator).guides()[0], "text": {"content": "忘了"}}
+    lost = Caller(first.simulator).ok("add_msg_template", body)["msgid"]
+    first.kill()
+
+    second = SimulatorProcess(*arguments)
+    try:
+        caller = Caller(second.simulator)
+        assert caller.errcode("get_groupmsg_task", {"msgid": lost}) == 41047
+        assert caller.ok("add_msg_template", body)["msgid"] != lost
+    finally:
+        second.stop()
 
 
 def test_a_damaged_snapshot_is_named_and_left_alone(tmp_path):

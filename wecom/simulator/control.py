@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -17,7 +16,7 @@ from wecom.simulator.outbound import VERIFY_WITHIN
 from wecom.simulator.world import Callback, Corp, opaque_id
 
 ENGINE: web.AppKey[Engine] = web.AppKey("engine", Engine)
-SNAPSHOT: web.AppKey[Path] = web.AppKey("snapshot", Path)
+SAVER: web.AppKey[snapshot.Saver] = web.AppKey("saver", snapshot.Saver)
 
 Answer = dict[str, Any]
 routes = web.RouteTableDef()
@@ -75,6 +74,18 @@ async def set_quota(request: web.Request) -> web.Response:
     if body.get("mode") not in quota.MODES:
         raise BadRequest(f"mode: must be one of {', '.join(quota.MODES)}")
     corp.quota_mode = body["mode"]
+    request.app[ENGINE].dirty = True
+    return _json({"ok": True})
+
+
+@routes.post("/_sim/corps/{corpid}/trusted_ips")
+async def set_trusted_ips(request: web.Request) -> web.Response:
+    """{ips}: only these addresses may call (60020 for others); null lets any."""
+    corp, body = _named_corp(request), await _body(request)
+    ips = body.get("ips")
+    if ips is not None and not (isinstance(ips, list) and all(isinstance(each, str) for each in ips)):
+        raise BadRequest("ips: must be a list of addresses or null")
+    corp.trusted_ips = ips
     request.app[ENGINE].dirty = True
     return _json({"ok": True})
 
@@ -265,13 +276,11 @@ async def set_switches(request: web.Request) -> web.Response:
 @routes.post("/_sim/snapshot")
 async def save(request: web.Request) -> web.Response:
     """Write the snapshot now."""
-    path = request.app.get(SNAPSHOT)
-    if path is None:
+    saver = request.app.get(SAVER)
+    if saver is None:
         raise BadRequest("no --snapshot file was given")
-    engine = request.app[ENGINE]
-    engine.dirty = False
-    await asyncio.to_thread(snapshot.write, path, snapshot.dump(engine))
-    return _json({"ok": True, "path": str(path)})
+    await asyncio.to_thread(saver.write, *saver.take())
+    return _json({"ok": True, "path": str(saver.path)})
 
 
 @routes.post("/_sim/decrypt")

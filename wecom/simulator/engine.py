@@ -31,22 +31,23 @@ class Switches:
     callback_loss_rate: float = 0.0
     callback_duplicate_rate: float = 0.0
     callback_shuffle_rate: float = 0.0
+    callback_lanes: int = 1  # how many callbacks of a corp may be under way at once; above 1 they overtake each other
     delete_after_send_rate: float = 0.001
     like_rate: float = 0.03
     comment_rate: float = 0.004
 
     def configure(self, values: dict[str, object]) -> None:
         """Set switches by name. Raises ValueError for an unknown name or an unfit value."""
-        known = {each.name: type(each.default) for each in fields(self)}
+        known: dict[str, type] = {each.name: type(each.default) for each in fields(self)}
         for name, value in values.items():
             if name not in known:
                 raise ValueError(f"unknown switch {name}")
             if known[name] is bool and not isinstance(value, bool):
                 raise ValueError(f"{name} must be true or false")
-            if known[name] is float and (isinstance(value, bool) or not isinstance(value, int | float)):
+            if known[name] in (int, float) and (isinstance(value, bool) or not isinstance(value, int | float)):
                 raise ValueError(f"{name} must be a number")
         for name, value in values.items():
-            setattr(self, name, value)
+            setattr(self, name, known[name](value))
 
 
 class Engine:

@@ -51,7 +51,7 @@ def _element(name: str, value: str | int | list[str]) -> str:
 
 
 class Outbound:
-    """One queue and one sender per corp, so that events leave in order; nothing is promised (§4.3)."""
+    """One queue per corp; with one lane, events leave in order. Nothing is promised (§4.3)."""
 
     def __init__(self, switches: Switches, rng: random.Random) -> None:
         self.counters: Counter[str] = Counter()
@@ -122,27 +122,31 @@ class Outbound:
 
     async def _send_all(self, corp: Corp) -> None:
         queue = self._queues.setdefault(corp.corpid, deque())
+        lanes: set[asyncio.Task[None]] = set()
         while True:
             while not queue:
                 self._waker(corp.corpid).clear()
                 await self._waker(corp.corpid).wait()
             xml = queue.popleft()
+            if corp.callback is None:
+                continue
             self._busy += 1
-            try:
-                if corp.callback is not None:
-                    await self._deliver(corp, corp.callback, xml)
-            finally:
-                self._busy -= 1
+            lanes.add(asyncio.create_task(self._deliver(corp, corp.callback, xml)))
+            while len(lanes) >= max(1, self._switches.callback_lanes):
+                _, lanes = await asyncio.wait(lanes, return_when=asyncio.FIRST_COMPLETED)
 
     async def _deliver(self, corp: Corp, callback: Callback, xml: str) -> None:
         """Up to three attempts at once after another; each is encrypted afresh with the same plaintext."""
-        for _ in range(ATTEMPTS):
-            self.counters["attempts"] += 1
-            if await self._post(corp, callback, xml):
-                self.counters["delivered"] += 1
-                return
-        self.counters["given_up"] += 1
-        logger.warning("callback given up after %s attempts: %s", ATTEMPTS, callback.url)
+        try:
+            for _ in range(ATTEMPTS):
+                self.counters["attempts"] += 1
+                if await self._post(corp, callback, xml):
+                    self.counters["delivered"] += 1
+                    return
+            self.counters["given_up"] += 1
+            logger.warning("callback given up after %s attempts: %s", ATTEMPTS, callback.url)
+        finally:
+            self._busy -= 1
 
     async def _post(self, corp: Corp, callback: Callback, xml: str) -> bool:
         sealed = crypto.encrypt(xml, aes_key=callback.aes_key, receiveid=corp.corpid)

@@ -21,7 +21,7 @@ from aiohttp import web
 
 from wecom.simulator import control, snapshot
 from wecom.simulator.clock import Clock
-from wecom.simulator.control import ENGINE, SNAPSHOT
+from wecom.simulator.control import ENGINE, SAVER
 from wecom.simulator.endpoints import ENDPOINTS
 from wecom.simulator.engine import Engine
 from wecom.simulator.errors import Refused
@@ -98,7 +98,7 @@ def make_app(engine: Engine, *, path: Path | None = None) -> web.Application:
     app = web.Application(client_max_size=BODY_LIMIT, middlewares=[control.plain_errors])
     app[ENGINE] = engine
     if path is not None:
-        app[SNAPSHOT] = path
+        app[SAVER] = snapshot.Saver(engine, path)
     app.add_routes(control.routes)
     app.router.add_route("*", "/cgi-bin/{path:.*}", api)
     app.router.add_route("*", "/{path:.*}", unknown)
@@ -242,15 +242,15 @@ async def _background(app: web.Application) -> AsyncIterator[None]:
     engine = app[ENGINE]
     engine.outbound.start(list(engine.world.corps.values()))
     tasks = [asyncio.create_task(_live(engine))]
-    if SNAPSHOT in app:
-        tasks.append(asyncio.create_task(_save_regularly(engine, app[SNAPSHOT])))
+    if SAVER in app:
+        tasks.append(asyncio.create_task(_save_regularly(engine, app[SAVER])))
     yield
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await engine.outbound.stop()
-    if SNAPSHOT in app and engine.dirty:
-        snapshot.write(app[SNAPSHOT], snapshot.dump(engine))
+    if SAVER in app and engine.dirty:
+        app[SAVER].write(*app[SAVER].take())
 
 
 async def _live(engine: Engine) -> None:
@@ -266,18 +266,17 @@ async def _live(engine: Engine) -> None:
             await asyncio.wait_for(engine.agenda.changed.wait(), wait)
 
 
-async def _save_regularly(engine: Engine, path: Path) -> None:
+async def _save_regularly(engine: Engine, saver: snapshot.Saver) -> None:
     """Save when something changed; compressing happens off the loop, and a slow save makes saves rarer."""
     pause = SAVE_EVERY
     while True:
         await asyncio.sleep(pause)
         if not engine.dirty:
             continue
-        engine.dirty = False
         started = time.monotonic()
-        text = snapshot.dump(engine)
+        order, text = saver.take()
         pause = max(SAVE_EVERY, 20 * (time.monotonic() - started))
-        await asyncio.to_thread(snapshot.write, path, text)
+        await asyncio.to_thread(saver.write, order, text)
 
 
 async def _serve(engine: Engine, *, host: str, port: int, path: Path | None, exit_with_stdin: bool) -> None:

@@ -10,7 +10,7 @@ import dataclasses
 import gzip
 import json
 import os
-import secrets
+import threading
 from collections.abc import Iterable
 from operator import attrgetter
 from pathlib import Path
@@ -22,6 +22,8 @@ from wecom.simulator.engine import Engine
 from wecom.simulator.journal import Row
 
 VERSION = 1
+# What was made after the last save is forgotten, its ids are not ours to give again: whoever heard them keeps them.
+IDS_SKIPPED = 100_000
 Record = TypeVar("Record")
 
 SIMPLE_TABLES: list[tuple[str, type[Any], str]] = [
@@ -54,13 +56,32 @@ def dump(engine: Engine) -> str:
     return json.dumps(state, ensure_ascii=False, separators=(",", ":"))
 
 
-def write(path: Path, text: str) -> None:
-    """Replace the file at once or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    with gzip.open(temporary, "wt", encoding="utf-8", compresslevel=1) as file:
-        file.write(text)
-    os.replace(temporary, path)
+class Saver:
+    """Writes one engine's snapshots to one file; a later one is never replaced by an earlier one that took longer."""
+
+    def __init__(self, engine: Engine, path: Path) -> None:
+        self.path = path
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._taken = self._written = 0
+
+    def take(self) -> tuple[int, str]:
+        """(order, text) of the present state. Called on the loop; the text may be written elsewhere."""
+        self._engine.dirty = False
+        self._taken += 1
+        return self._taken, dump(self._engine)
+
+    def write(self, order: int, text: str) -> None:
+        """Replace the file at once or not at all. Thread-safe."""
+        with self._lock:
+            if order <= self._written:
+                return
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self.path.with_name(f"{self.path.name}.tmp")
+            with gzip.open(temporary, "wt", encoding="utf-8", compresslevel=1) as file:
+                file.write(text)
+            os.replace(temporary, self.path)
+            self._written = order
 
 
 def read(path: Path) -> Engine:
@@ -96,6 +117,7 @@ def _dump_corp(corp: w.Corp) -> dict[str, Any]:
         "seed": corp.seed,
         "quota_mode": corp.quota_mode,
         "serial": corp.serial,
+        "trusted_ips": corp.trusted_ips,
         "left": corp.left,
         "callback": dataclasses.asdict(corp.callback) if corp.callback else None,
         "apps": _table(w.App, corp.apps),
@@ -116,7 +138,8 @@ def _dump_corp(corp: w.Corp) -> dict[str, Any]:
 
 def _load_corp(state: dict[str, Any]) -> w.Corp:
     corp = w.Corp(corpid=state["corpid"], name=state["name"], seed=state["seed"], quota_mode=state["quota_mode"])
-    corp.serial, corp.left = state["serial"], state["left"]
+    corp.serial, corp.left = state["serial"] + IDS_SKIPPED, state["left"]
+    corp.trusted_ips = state["trusted_ips"]
     corp.callback = w.Callback(**state["callback"]) if state["callback"] else None
     corp.apps = _records(w.App, state["apps"])
     for member in _records(w.Member, state["members"]):

@@ -86,6 +86,11 @@ class SimulatorProcess:
             raise RuntimeError(f"the simulator did not start (status {self._process.returncode}): {line!r}")
         self.simulator = Simulator(line.removeprefix("listening on ").strip())
 
+    def kill(self) -> None:
+        """End it as SIGKILL does: nothing is saved."""
+        self._process.kill()
+        self._process.wait()
+
     def stop(self) -> None:
         """End it gracefully, so that a snapshot is written."""
         self._process.terminate()

@@ -1,7 +1,7 @@
 """How a WeCom call is read, checked and answered (reference §1). Endpoints register here and say only what is theirs.
 
-Order of checks: path, token, permission, limits, parameters. A refusal is HTTP 200 with an errcode and the endpoint's
-empty defaults.
+Order of checks: path, token, trusted address, permission, limits, parameters. A refusal is HTTP 200
+with an errcode and the endpoint's empty defaults.
 """
 
 from __future__ import annotations
@@ -294,12 +294,14 @@ def refuse(call: Call, refusal: Refused) -> Body:
 
 
 def _admit(call: Call) -> None:
-    """Token, permission, limits. Raises Refused."""
+    """Token, trusted address, permission, limits. Raises Refused."""
     target, engine = call.endpoint, call.engine
     if not target.needs_token:
         return
     grant = engine.tokens.check(call.query.get("access_token", ""), now=engine.clock.now())
     call.grant_corp, call.grant_app = grant.corp, grant.app
+    if grant.corp.trusted_ips is not None and call.ip not in grant.corp.trusted_ips:
+        raise Refused(60020)
     if grant.app.kind not in target.kinds:
         raise Refused(48002)
     if target.counted:

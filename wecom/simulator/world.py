@@ -274,6 +274,7 @@ class Corp:
         self.quota_mode = quota_mode
         self.serial = 0
         self.callback: Callback | None = None
+        self.trusted_ips: list[str] | None = None  # None: any address may call
         self.apps: list[App] = []
         self.departments: dict[int, Department] = {}
         self.members: dict[str, Member] = {}
