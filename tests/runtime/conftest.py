@@ -17,7 +17,14 @@ import pytest
 from scrm.runtime import environment
 from scrm.runtime.processes import started, working_in
 
-OURS = ("DATABASE_URL", "DATABASE_OWNER_URL", "DATABASE_BACKUP_URL", "REDIS_URL", "ORCHARD_STATE_DIR", "ORCHARD_TESTING")
+OURS = (
+    "DATABASE_URL",
+    "DATABASE_OWNER_URL",
+    "DATABASE_BACKUP_URL",
+    "REDIS_URL",
+    "ORCHARD_STATE_DIR",
+    "ORCHARD_TESTING",
+)
 
 
 class Machine:
@@ -32,13 +39,14 @@ class Machine:
         self.environ["ORCHARD_STATE_DIR"] = str(path)
         self.started: list[subprocess.Popen[str]] = []
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
+    def start(self, *command: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
         """Start a command of this installation; its output comes by a pipe, errors included."""
         process = subprocess.Popen(
             [sys.executable, *command],
             cwd=environment.ROOT,
             env=self.environ,
             text=True,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
