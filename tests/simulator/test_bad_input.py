@@ -53,7 +53,7 @@ values = st.recursive(
 
 
 @pytest.mark.parametrize("path", sorted(ENDPOINTS))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(body=st.dictionaries(st.sampled_from(FIELDS), values, max_size=8))
 def test_every_call_answers_nonsense_with_an_errcode(path: str, body: dict[str, Any]) -> None:
     assert isinstance(errcode_of(path, body), int)

@@ -48,8 +48,7 @@ def befriend(
     corp.add_follow(follow)
     code = None
     if before is None and not engine.switches.console_welcome:
-        code = WelcomeCode(corp.new_id("", 43), member.userid, customer.external_userid, engine.clock.now())
-        corp.welcome_codes[code.code] = code
+        code = _new_welcome_code(engine, corp, member, customer)
     body: list[EventField] = [("UserID", member.userid), ("ExternalUserID", customer.external_userid)]
     body += [("State", state)] if state else []
     body += [("WelcomeCode", code.code)] if code else []
@@ -107,6 +106,17 @@ def mark(engine: Engine, corp: Corp, follow: Follow, *, add: list[str], remove: 
     if kept != follow.tags:
         follow.tags = kept
         edited(engine, corp, follow, by_api=by_api)
+
+
+def _new_welcome_code(engine: Engine, corp: Corp, member: Member, customer: Customer) -> WelcomeCode:
+    now = engine.clock.now()
+    for old in list(corp.welcome_codes.values()):  # oldest first; one that expired is as good as unknown
+        if now - old.created_at <= WELCOME_SECONDS:
+            break
+        del corp.welcome_codes[old.code]
+    code = WelcomeCode(corp.new_id("", 43), member.userid, customer.external_userid, now)
+    corp.welcome_codes[code.code] = code
+    return code
 
 
 # -- tag library -------------------------------------------------------------------------------------------------------
