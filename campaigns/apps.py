@@ -5,3 +5,10 @@ from django.utils.translation import gettext_lazy as _
 class CampaignsConfig(AppConfig):
     name = "campaigns"
     verbose_name = _("触达")
+
+    def ready(self) -> None:
+        from campaigns import conditions, sop
+        from events import reactors
+
+        reactors.register(reactors.Reactor(name=sop.REACTOR, types=None, handle=sop.react))
+        conditions.register()

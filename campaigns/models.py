@@ -125,6 +125,8 @@ class Batch(TenantModel):
     jobid = models.CharField(max_length=128, blank=True)
     tag_id = models.CharField(max_length=64, blank=True)
     """Moments: the corp tag that aims it"""
+    tagged_to = models.BigIntegerField(default=0)
+    """Moments: pairs up to this contact id carry the tag"""
     tagged_at = models.DateTimeField(null=True)
     confirmed_at = models.DateTimeField(null=True)
     poll_due_at = models.DateTimeField(null=True)
@@ -301,3 +303,11 @@ class Enrolment(TenantModel):
             ),
             models.Index(fields=["brand", "contact"], name="enrolment_of_contact"),
         ]
+
+
+class SopTouch(TenantModel):
+    """Who a step of an SOP writes to: the audience of the push that carries the step."""
+
+    pk = models.CompositePrimaryKey("brand_id", "push_id", "contact_id")
+    push = tenant_key(Push)
+    contact = tenant_key(Contact)

@@ -89,6 +89,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "console.middleware.ContentSecurityPolicy",
 ]
 
 ROOT_URLCONF = "scrm.urls"
@@ -104,6 +105,7 @@ TEMPLATES = [
                 "django.template.context_processors.i18n",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "console.nav.brands",
             ]
         },
     }
@@ -178,6 +180,9 @@ WHITENOISE_AUTOREFRESH = DEBUG
 WECOM_API_BASE = text("WECOM_API_BASE", "https://qyapi.weixin.qq.com/cgi-bin/")
 WECOM_TIMEOUT_SECONDS = number("WECOM_TIMEOUT_SECONDS", 10)
 
+# How soon after dispatch WeCom is first asked for results; later looks are further apart.
+ORCHARD_POLL_SECONDS = number("ORCHARD_POLL_SECONDS", 60)
+
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
@@ -197,6 +202,38 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
 }
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Orchard 果园",
+    "SITE_HEADER": "Orchard 果园",
+    "SITE_SYMBOL": "nutrition",
+    "SITE_URL": None,
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_LANGUAGES": True,
+    "LANGUAGES": {"action": "/language/"},
+    "BORDER_RADIUS": "8px",
+    "ENVIRONMENT": "console.nav.environment",
+    "STYLES": ["console.nav.stylesheet"],
+    "SCRIPTS": ["console.nav.script"],
+    "COLORS": {
+        "primary": {
+            "50": "#f0fdfa",
+            "100": "#ccfbf1",
+            "200": "#99f6e4",
+            "300": "#5eead4",
+            "400": "#2dd4bf",
+            "500": "#14b8a6",
+            "600": "#0f766e",
+            "700": "#115e59",
+            "800": "#134e4a",
+            "900": "#0b3b38",
+            "950": "#042f2e",
+        }
+    },
+    "SIDEBAR": {"navigation": "console.nav.sidebar"},
+}
+ORCHARD_ENVIRONMENT = text("ORCHARD_ENVIRONMENT", "")  # shown as a badge in the console: 演示, 测试
 
 LOGGING: dict[str, Any] = {
     "version": 1,

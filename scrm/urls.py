@@ -1,9 +1,15 @@
 """Every door of the house. A page of a brand lives under /b/<slug>/…, which scrm.wsgi moves into SCRIPT_NAME."""
 
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/v1/", include("events.urls")),
+    path("api/v1/", include("points.urls")),
+    path("", include("console.urls")),
 ]
+
+handler403 = "console.doors.forbidden"
+handler404 = "console.doors.not_found"
