@@ -1,0 +1,48 @@
+"""The client of WeCom's API: typed calls of one app of one corp.
+
+    wecom = client_for(brand_id=7, corp_id=3)
+    for page in …: wecom.contacts_of(userids=["bob"], cursor=…)
+
+All HTTP to WeCom lives in this app. Calls raise wecom.errors and must be made outside any scope: the network is slow,
+and a transaction that waits for it holds up every brand's reactors."""
+
+from typing import Any
+
+from django.utils import timezone
+
+from scrm.lib.errors import found
+from tenants.scope import brand_scope
+from wecom import errors, troubles
+from wecom.calls.customers import CustomerCalls
+from wecom.calls.directory import DirectoryCalls
+from wecom.calls.groups import GroupCalls
+from wecom.calls.moments import MomentCalls
+from wecom.calls.sends import SendCalls
+from wecom.models import Corp, CorpApp
+from wecom.transport import Transport
+
+CONTACT = "contact"
+"""the kind of app that may call 客户联系"""
+
+
+class WeComClient(DirectoryCalls, CustomerCalls, GroupCalls, SendCalls, MomentCalls):
+    """All calls. Cheap to make; safe to share between threads."""
+
+    def __init__(self, *, corpid: str, secret: str, agent_id: int = 0, **options: Any) -> None:
+        super().__init__(Transport(corpid=corpid, secret=secret, **options))
+        self.corpid = corpid
+        self.agent_id = agent_id
+
+
+def client_for(*, brand_id: int, corp_id: int, kind: str = CONTACT) -> WeComClient:
+    """The client of a corp's app. Opens its own scope to read the secret. Raises NotFound for an unknown corp or app.
+
+    A call of it that fails for the corp's set-up notes that on the corp, where the console shows it."""
+    with brand_scope(brand_id):
+        corp = found(Corp.objects.filter(pk=corp_id))
+        app = found(CorpApp.objects.filter(corp=corp_id, kind=kind).order_by("id"))
+
+    def note(error: errors.Misconfigured) -> None:
+        troubles.note(brand_id=brand_id, corp_id=corp_id, error=error, at=timezone.now())
+
+    return WeComClient(corpid=corp.corpid, secret=app.secret, agent_id=app.agent_id, on_trouble=note)
