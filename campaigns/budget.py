@@ -9,7 +9,7 @@ lock for its transaction (`lock`). Row locks would not do: what must be kept sti
 and locking the contacts instead would write to a million rows and stand in the way of the sync."""
 
 import calendar
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -122,25 +122,33 @@ INSERT INTO campaigns_reservation (brand_id, push_id, contact_id, corp_id, chann
 SELECT d.brand_id, d.push_id, d.contact_id, %(corp)s, %(channel)s, %(day)s, 'reserved', %(priority)s, %(at)s
 FROM campaigns_delivery d
 WHERE d.brand_id = %(brand)s AND d.push_id = %(push)s AND d.status = 'planned'
-  AND d.contact_id > %(after)s AND d.contact_id <= %(last)s
+  AND {these}
 ON CONFLICT DO NOTHING"""
 
 
 def reserve(*, push_id: int, priority: int, rules: Rules, after: int, last: int, at: datetime) -> None:
     """Reserve a touch for each planned delivery of the push with a contact in (after, last]. Scoped; under `lock`."""
-    words: dict[str, Any] = {
+    these = "d.contact_id > %(after)s AND d.contact_id <= %(last)s"
+    _reserve(these, push_id, priority, rules, at, {"after": after, "last": last})
+
+
+def reserve_these(*, push_id: int, priority: int, rules: Rules, contact_ids: Sequence[int], at: datetime) -> None:
+    """The same for named contacts, some thousands at most. Those that are not planned are passed over."""
+    _reserve("d.contact_id = ANY (%(ids)s)", push_id, priority, rules, at, {"ids": list(contact_ids)})
+
+
+def _reserve(these: str, push_id: int, priority: int, rules: Rules, at: datetime, words: Mapping[str, Any]) -> None:
+    fixed: dict[str, Any] = {
         "brand": current_brand_id(),
         "push": push_id,
         "corp": rules.corp_id,
         "channel": rules.channel,
         "day": rules.day,
         "priority": priority,
-        "after": after,
-        "last": last,
         "at": at,
     }
     with connection.cursor() as cursor:
-        cursor.execute(RESERVE, words)
+        cursor.execute(RESERVE.format(these=these), {**fixed, **words})
 
 
 POST = """

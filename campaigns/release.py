@@ -1,0 +1,55 @@
+"""After a cancel: deliveries that never reached WeCom are cancelled, and their reservations void. Range by range."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from campaigns.models import Push
+from scrm.lib.errors import found
+from tenants.scope import brand_scope
+
+AT_ONCE = 20_000
+
+KEYS = {
+    "campaigns_delivery": "contact_id",
+    "campaigns_groupdelivery": "chat_id",
+}
+CANCEL = """
+UPDATE {table} d SET status = 'cancelled', reason = 'cancelled', updated_at = %(at)s
+FROM (
+  SELECT p.{key} AS key FROM {table} p
+  LEFT JOIN campaigns_batch b ON b.brand_id = p.brand_id AND b.id = p.batch_id
+  WHERE p.brand_id = %(brand)s AND p.push_id = %(push)s AND p.status = 'planned'
+    AND (b.id IS NULL OR b.status = 'cancelled')
+  LIMIT %(most)s
+) those
+WHERE d.brand_id = %(brand)s AND d.push_id = %(push)s AND d.{key} = those.key
+RETURNING d.{key}"""
+VOID = """
+UPDATE campaigns_reservation SET status = 'voided', settled_at = %(at)s
+WHERE brand_id = %(brand)s AND push_id = %(push)s AND contact_id = ANY (%(ids)s) AND status = 'reserved'"""
+
+
+def release(*, brand_id: int, push_id: int, at: datetime) -> int:
+    """Take back what a cancelled push has not handed to WeCom; returns how many deliveries. Opens its own scopes.
+
+    A push that is not cancelled is left alone, and a repeat finds nothing to do."""
+    total = 0
+    for table, key in KEYS.items():
+        while count := _some(brand_id, push_id, at, table, key):
+            total += count
+    return total
+
+
+def _some(brand_id: int, push_id: int, at: datetime, table: str, key: str) -> int:
+    with brand_scope(brand_id):
+        if found(Push.objects.filter(pk=push_id)).status != Push.Status.CANCELLED:
+            return 0
+        words: dict[str, Any] = {"brand": brand_id, "push": push_id, "at": at, "most": AT_ONCE}
+        with connection.cursor() as cursor:
+            cursor.execute(CANCEL.format(table=table, key=key), words)
+            ids = [row[0] for row in cursor.fetchall()]
+            if ids and key == "contact_id":
+                cursor.execute(VOID, {**words, "ids": ids})
+    return len(ids)

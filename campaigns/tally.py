@@ -1,0 +1,108 @@
+"""The figures of a plan: how many were selected, are reachable, planned, held out, suppressed and why."""
+
+# What is put into the text is ours; values travel beside it as parameters.
+# ruff: noqa: S608
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connection
+from django.utils.translation import gettext as _
+from django.utils.translation import override
+
+from campaigns import batches
+from campaigns.audience import Question
+from campaigns.models import Push
+from campaigns.reasons import Reason
+
+logger = logging.getLogger(__name__)
+UNREACHABLE = (Reason.NOT_FRIEND, Reason.NO_GUIDE)
+
+
+@dataclass
+class Figures:
+    """selected = reachable + not_friend + no_guide = planned + holdout + the sum of suppressed."""
+
+    selected: int = 0
+    planned: int = 0
+    holdout: int = 0
+    suppressed: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def reachable(self) -> int:
+        """Have a guide who could write to them."""
+        return self.selected - sum(self.suppressed.get(reason, 0) for reason in UNREACHABLE)
+
+    def add(self, status: str, reason: str, count: int) -> None:
+        """Count rows of one outcome."""
+        self.selected += count
+        if status == "holdout":
+            self.holdout += count
+        elif status == "suppressed":
+            self.suppressed[reason] = self.suppressed.get(reason, 0) + count
+        else:
+            self.planned += count
+
+    def as_counts(self) -> dict[str, Any]:
+        """As Push.counts keeps them."""
+        return {
+            "selected": self.selected,
+            "reachable": self.reachable,
+            "planned": self.planned,
+            "holdout": self.holdout,
+            "suppressed": dict(sorted(self.suppressed.items(), key=lambda item: -item[1])),
+        }
+
+
+def finish(*, question: Question, state: dict[str, Any]) -> None:
+    """Sum up a plan whose rows are complete, make its batches due and the push sending. Scoped.
+
+    With nobody to send to the push has failed, and says why."""
+    figures = of_push(question)
+    push_id = question.push.pk
+    counts = {**figures.as_counts(), "began_at": state.get("began_at")}
+    state["stage"] = "done"
+    if not figures.planned:
+        with override("zh-hans"):
+            error = empty_sentence(figures)
+        Push.objects.filter(pk=push_id).update(status=Push.Status.FAILED, counts=counts, error=error)
+        return
+    counts["batches"] = batches.release_to_dispatch(push_id=push_id, at=question.at)
+    Push.objects.filter(pk=push_id).update(
+        status=Push.Status.SENDING, counts=counts, planned_at=question.at, corp_id=question.corp_id
+    )
+    logger.info(
+        "campaigns.plan.done",
+        extra={"brand": question.brand_id, "push": push_id, "planned": figures.planned, "batches": counts["batches"]},
+    )
+
+
+def of_push(question: Question) -> Figures:
+    """Count the push's deliveries. Scoped; reads all of them."""
+    figures = Figures()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT status, reason, count(*) FROM {question.target.table}"
+            " WHERE brand_id = %s AND push_id = %s GROUP BY 1, 2",
+            [question.brand_id, question.push.pk],
+        )
+        for status, reason, count in cursor.fetchall():
+            figures.add(status, reason, count)
+    return figures
+
+
+def empty_sentence(figures: Figures) -> str:
+    """Why there is nobody to send to, in the active language."""
+    if not figures.selected:
+        return _("没有可发送的客户。这个人群现在是空的。请调整人群。")
+    why = _("、").join(
+        f"{Reason(reason).label} {count:,}"
+        for reason, count in sorted(figures.suppressed.items(), key=lambda item: -item[1])
+    )
+    if figures.holdout:
+        why = _("、").join([*([why] if why else []), _("对照组 %(n)s") % {"n": f"{figures.holdout:,}"}])
+    return _("没有可发送的客户。圈选的 %(n)s 人都未能发送：%(why)s。请调整人群，或改期。") % {
+        "n": f"{figures.selected:,}",
+        "why": why,
+    }
