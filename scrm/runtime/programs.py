@@ -64,12 +64,14 @@ def simulator(*, port: int, snapshot: Path, arguments: Sequence[str]) -> Program
     return Program("simulator", command, f"http://127.0.0.1:{port}/_sim/health", {"ORCHARD_PROCESS": "simulator"})
 
 
-def is_ready(program: Program) -> bool:
-    """Ask it once."""
+def not_ready(program: Program) -> str | None:
+    """Ask it once; None when it is ready, else what it answered."""
     if program.ready_url is None:
-        return True
+        return None
     try:
         with urllib.request.urlopen(program.ready_url, timeout=5) as answer:  # noqa: S310 - our own http address
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
-        return False
+            return None if answer.status == 200 else f"{program.ready_url} answers {answer.status}"
+    except urllib.error.HTTPError as refused:
+        return f"{program.ready_url} answers {refused.code}"
+    except OSError as silent:
+        return f"{program.ready_url} does not answer ({silent})"

@@ -236,10 +236,15 @@ class Stack:
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
         for child in self.children:
-            while not programs.is_ready(child.program):
-                if child.process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeProblem(f"{child.program.name} did not start: {_last_words(self.state, child)}")
+            while problem := programs.not_ready(child.program):
+                self._check_alive()
+                if time.monotonic() > deadline:
+                    log = self.state.logs / f"{child.program.name}.log"
+                    raise RuntimeProblem(f"{child.program.name} did not start: {problem} (see {log})")
                 time.sleep(0.1)
+        self._check_alive()
+
+    def _check_alive(self) -> None:
         for child in self.children:
             if child.process.poll() is not None:
                 raise RuntimeProblem(f"{child.program.name} did not start: {_last_words(self.state, child)}")
