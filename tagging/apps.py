@@ -8,6 +8,8 @@ class TaggingConfig(AppConfig):
 
     def ready(self) -> None:
         """Offer the conditions, and let the tag rules read the log."""
-        from tagging import leaves
+        from events import reactors
+        from tagging import leaves, rules
 
         leaves.register_all()
+        reactors.register(rules.REACTOR)

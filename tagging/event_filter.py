@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from events.reactors import EventRow
 from scrm.lib.errors import FieldError
 from tagging import event_types
 from tagging.params import MAX_VALUES, is_clean_text, is_whole, shown, values
@@ -40,9 +41,9 @@ def conditions_sql(where: Mapping[str, Any], *, event: str, alias: str = "e") ->
     return [_entry_sql(*_parsed(key, event=event), value, alias) for key, value in where.items()]
 
 
-def matches(where: Mapping[str, Any], *, event: str, props: Mapping[str, Any]) -> bool:
-    """Whether an event with these props passes a valid filter: the same as the SQL, for one event in hand."""
-    return all(_entry_matches(*_parsed(key, event=event), value, props) for key, value in where.items())
+def matches(where: Mapping[str, Any], *, event: str, row: EventRow) -> bool:
+    """Whether an event in hand passes a valid filter: what the SQL would say."""
+    return all(_entry_matches(*_parsed(key, event=event), value, row) for key, value in where.items())
 
 
 def phrase(where: Mapping[str, Any], *, event: str) -> str:
@@ -119,13 +120,25 @@ def _sql_type(value: Any) -> str:
     return "bigint" if is_whole(value) else "text"
 
 
-def _entry_matches(bound: str, prop: str, value: Any, props: Mapping[str, Any]) -> bool:
-    found = props.get(prop)
-    if bound or (prop in NUMBER_COLUMNS and all(is_whole(item) for item in values(value))):
-        if isinstance(found, bool) or not isinstance(found, int | float):
-            return False
-        number = int(found)
-        if bound:
-            return number >= value if bound == "min" else number <= value
-        return number in values(value)
-    return any(found == item and isinstance(found, bool) == isinstance(item, bool) for item in values(value))
+def _entry_matches(bound: str, prop: str, value: Any, row: EventRow) -> bool:
+    items = values(value)
+    if bound:
+        number = _number(prop, row)
+        return number is not None and (number >= value if bound == "min" else number <= value)
+    if prop in TEXT_COLUMNS and all(isinstance(item, str) for item in items):
+        return getattr(row, prop) in items
+    if prop in NUMBER_COLUMNS and all(is_whole(item) for item in items):
+        return getattr(row, prop) in items
+    found = row.props.get(prop)
+    return any(found == item and isinstance(found, bool) == isinstance(item, bool) for item in items)
+
+
+def _number(prop: str, row: EventRow) -> int | None:
+    """The property as `event_number` of the database reads it: whole, cut towards zero; null for anything else."""
+    if prop in NUMBER_COLUMNS:
+        column: int | None = getattr(row, prop)
+        return column
+    found = row.props.get(prop)
+    if isinstance(found, bool) or not isinstance(found, int | float) or not abs(found) < 9e18:
+        return None
+    return int(found)
