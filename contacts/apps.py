@@ -5,3 +5,13 @@ from django.utils.translation import gettext_lazy as _
 class ContactsConfig(AppConfig):
     name = "contacts"
     verbose_name = _("客户")
+
+    def ready(self) -> None:
+        """Tell the log who is who, keep last_active_at, and take WeCom's events about people."""
+        from contacts import activity, callbacks, identity
+        from events import reactors, resolver
+
+        resolver.register(identity.resolve)
+        resolver.register_known(identity.known)
+        reactors.register(activity.REACTOR)
+        callbacks.register()

@@ -191,7 +191,13 @@ class GroupMember(TenantModel):
 
     class Meta:
         verbose_name = verbose_name_plural = _("群成员")
-        indexes = [models.Index(fields=["brand", "contact"], name="group_of_contact")]
+        indexes = [
+            models.Index(fields=["brand", "contact"], name="group_of_contact"),
+            # Who becomes a customer later is looked for here.
+            models.Index(
+                fields=["brand", "member_id"], name="group_stranger", condition=models.Q(contact=None, kind=2)
+            ),
+        ]
 
 
 class SyncRun(TenantModel):

@@ -1,0 +1,334 @@
+"""The friendships of guides and contacts: how they begin, end and begin again, and what a contact's row says of them.
+
+WeCom goes on listing a customer who deleted the guide. So a loss told by the customer's own callback is undone only by
+a friendship that began later; a loss of the staff's making is also undone by a list read after it."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Any
+
+from contacts.groups import NEWS, link_members
+from contacts.identity import Attached, Claim, Draft, attach, canonical
+from contacts.models import Follow, Identity, Staff
+from contacts.sets import as_json, clean, execute
+from events import log
+from scrm.lib.ids import made_id
+from wecom.models import Corp
+from wecom.types import FollowedContact
+
+LONG_AGO = datetime(2016, 4, 18, tzinfo=UTC)
+"""WeCom's own first day: for friendships whose beginning it does not tell, so that they never count as newer."""
+
+UPSERT = """
+INSERT INTO contacts_follow AS f (brand_id, staff_id, contact_id, external_userid, remark, description, add_way, state,
+                                  corp_tag_ids, added_at, lost_by, seen_run)
+SELECT %(brand)s, staff_id, contact_id, external_userid, remark, description, add_way, state,
+       corp_tag_ids, added_at, '', %(run)s
+FROM json_to_recordset(%(rows)s) AS r (staff_id bigint, contact_id bigint, external_userid text, remark text,
+     description text, add_way int, state text, corp_tag_ids text[], added_at timestamptz)
+ORDER BY staff_id, contact_id
+ON CONFLICT (brand_id, staff_id, contact_id) DO UPDATE SET
+    external_userid = CASE WHEN EXCLUDED.added_at >= f.added_at THEN EXCLUDED.external_userid
+                           ELSE f.external_userid END,
+    remark = EXCLUDED.remark, description = EXCLUDED.description, add_way = EXCLUDED.add_way, state = EXCLUDED.state,
+    corp_tag_ids = EXCLUDED.corp_tag_ids,
+    added_at = GREATEST(f.added_at, EXCLUDED.added_at),
+    lost_at = CASE WHEN {back} THEN NULL ELSE f.lost_at END,
+    lost_by = CASE WHEN {back} THEN '' ELSE f.lost_by END,
+    seen_run = GREATEST(f.seen_run, EXCLUDED.seen_run)
+RETURNING staff_id, contact_id, lost_at
+""".format(back="(EXCLUDED.added_at > f.lost_at OR (f.lost_by <> 'contact' AND f.lost_at < %(read_at)s))")
+
+# A guide who left or lost 客户联系 still has the friendship, but cannot be the one we write through.
+SETTLE = """
+UPDATE contacts_contact c
+SET main_guide_id = s.guide,
+    source_state = CASE WHEN c.first_added_at <= s.first_added_at THEN c.source_state ELSE s.state END,
+    first_added_at = LEAST(c.first_added_at, s.first_added_at),
+    lost_at = s.lost_at
+FROM (SELECT f.contact_id,
+             min(f.added_at) AS first_added_at,
+             (array_agg(f.state ORDER BY f.added_at, f.staff_id))[1] AS state,
+             CASE WHEN bool_or(f.lost_at IS NULL) THEN NULL ELSE max(f.lost_at) END AS lost_at,
+             (array_agg(f.staff_id ORDER BY COALESCE(f.last_interacted_at, f.added_at) DESC, f.staff_id)
+                FILTER (WHERE f.lost_at IS NULL AND g.is_guide AND g.left_at IS NULL))[1] AS guide
+      FROM contacts_follow f
+      JOIN contacts_staff g ON g.brand_id = f.brand_id AND g.id = f.staff_id
+      WHERE f.brand_id = current_setting('orchard.brand_id')::bigint AND f.contact_id = ANY (%(ids)s)
+      GROUP BY f.contact_id) AS s
+WHERE c.brand_id = current_setting('orchard.brand_id')::bigint AND c.id = s.contact_id
+  AND ((c.main_guide_id, c.lost_at) IS DISTINCT FROM (s.guide, s.lost_at)
+       OR c.first_added_at IS NULL OR s.first_added_at < c.first_added_at)
+"""
+
+REFRESH = """
+UPDATE contacts_contact c
+SET name = r.name, avatar = r.avatar, gender = r.gender, kind = r.kind,
+    phone = CASE WHEN c.phone = '' THEN r.phone ELSE c.phone END
+FROM json_to_recordset(%(rows)s) AS r (id bigint, name text, avatar text, gender smallint, kind smallint, phone text)
+WHERE c.brand_id = %(brand)s AND c.id = r.id
+  AND ((c.name, c.avatar, c.gender, c.kind) IS DISTINCT FROM (r.name, r.avatar, r.gender, r.kind)
+       OR (c.phone = '' AND r.phone <> ''))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Befriended:
+    """What a set of listed pairs changed."""
+
+    stored: int
+    """friendships written: the pairs, less those that were one person twice for one guide"""
+    contact_ids: list[int]
+    """of the pairs, in their order"""
+    created: int
+    new: list[tuple[int, int]]
+    """(staff_id, contact_id) never seen before"""
+    revived: list[tuple[int, int]]
+    """(staff_id, contact_id) that had been lost"""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A friendship that ended, and when by WeCom's clock."""
+
+    staff_id: int
+    external_userid: str
+    lost_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Guide:
+    id: int
+    active: bool
+
+
+def befriend(
+    *,
+    corp: Corp,
+    pairs: Sequence[FollowedContact],
+    read_at: datetime,
+    at: datetime,
+    run_id: int = 0,
+    announce: bool = True,
+) -> Befriended:
+    """Write what WeCom lists: contacts, identities, friendships; a handful of statements however many. Scoped.
+
+    `read_at`: the list was not read before this moment. `announce`: write friend_added for what is new or has come
+    back and is not older than a week. Repeating it changes nothing."""
+    if not pairs:
+        return Befriended(0, [], 0, [], [])
+    guides = _guides(corp, {pair.follow.userid for pair in pairs})
+    people = _by_person(pairs)
+    attached = attach(claims=[_claim(corp, same, guides) for same in people.values()], at=at)
+    owner = dict(zip(people, attached.contact_ids, strict=True))
+    rows = _follow_rows(pairs, owner, guides)
+    was_lost = _lost_before(corp.brand_id, rows)
+    written = execute(UPSERT, brand=corp.brand_id, run=run_id, read_at=read_at, rows=as_json(rows.values()))
+    new = [(staff, contact) for staff, contact, _lost in written if (staff, contact) not in was_lost]
+    revived = [(staff, contact) for staff, contact, lost in written if lost is None and was_lost.get((staff, contact))]
+    _refresh(corp, people, owner, attached)
+    # A contact made a moment ago from one person's pairs was written settled.
+    plain = attached.created - attached.shared
+    settle_main_guide({contact for _staff, contact in chain(new, revived) if contact not in plain})
+    if attached.fresh:
+        link_members(corp=corp, fresh=attached.fresh)
+    if announce:
+        _announce_added([rows[pair] for pair in chain(new, revived)], brand_id=corp.brand_id, at=at)
+    ids = [owner[pair.person.external_userid] for pair in pairs]
+    return Befriended(len(written), ids, len(attached.created), new, revived)
+
+
+def lose(*, losses: Iterable[Loss], by: Follow.LostBy, at: datetime) -> int:
+    """End friendships, and tell the log. Scoped. How many were alive: one that began after its loss stays."""
+    ended = execute(
+        """UPDATE contacts_follow f SET lost_at = r.lost_at, lost_by = %(by)s
+           FROM json_to_recordset(%(rows)s) AS r (staff_id bigint, external_userid text, lost_at timestamptz)
+           WHERE f.brand_id = current_setting('orchard.brand_id')::bigint AND f.staff_id = r.staff_id
+             AND f.external_userid = r.external_userid AND f.lost_at IS NULL AND f.added_at <= r.lost_at
+           RETURNING f.brand_id, f.staff_id, f.contact_id, f.lost_at""",
+        by=by.value,
+        rows=as_json(
+            {"staff_id": each.staff_id, "external_userid": each.external_userid, "lost_at": each.lost_at}
+            for each in losses
+        ),
+    )
+    return _mourn(ended, by=by, at=at)
+
+
+def sweep(*, staff_id: int, run_id: int, began_at: datetime, listed: Collection[str], at: datetime) -> int:
+    """Mark the guide's friendships that run did not see as ended by the staff. Scoped. How many.
+
+    Call it only when the guide's list was read to its end. Those in `listed` (a second, independent list) stay, and
+    so do friendships younger than the run."""
+    ended = execute(
+        """UPDATE contacts_follow SET lost_at = %(at)s, lost_by = 'staff'
+           WHERE brand_id = current_setting('orchard.brand_id')::bigint AND staff_id = %(staff)s
+             AND seen_run < %(run)s AND lost_at IS NULL AND added_at < %(began)s
+             AND external_userid <> ALL (%(listed)s::text[])
+           RETURNING brand_id, staff_id, contact_id, lost_at""",
+        at=at,
+        staff=staff_id,
+        run=run_id,
+        began=began_at,
+        listed=list(listed),
+    )
+    return _mourn(ended, by=Follow.LostBy.STAFF, at=at)
+
+
+def settle_main_guide(contact_ids: Collection[int]) -> None:
+    """Make main guide, first friendship, source and loss of these contacts agree with their friendships. Scoped."""
+    if contact_ids:
+        execute(SETTLE, ids=sorted(contact_ids))
+
+
+def settle_customers_of(staff_ids: Collection[int]) -> None:
+    """The same for every contact who follows one of these guides: for guides who left, came, or changed. Scoped."""
+    if staff_ids:
+        found = execute(
+            """SELECT DISTINCT contact_id FROM contacts_follow
+               WHERE brand_id = current_setting('orchard.brand_id')::bigint AND staff_id = ANY (%(ids)s)""",
+            ids=list(staff_ids),
+        )
+        settle_main_guide({contact_id for (contact_id,) in found})
+
+
+def _guides(corp: Corp, userids: set[str]) -> dict[str, _Guide]:
+    """The corp's staff of these userids; one the directory has not shown yet is entered by userid alone."""
+    for _attempt in range(2):
+        found = Staff.objects.filter(corp=corp, userid__in=userids).values_list("userid", "id", "is_guide", "left_at")
+        guides = {userid: _Guide(id_, is_guide and left_at is None) for userid, id_, is_guide, left_at in found}
+        missing = userids - guides.keys()
+        if not missing:
+            break
+        strangers = [Staff(brand_id=corp.brand_id, corp=corp, userid=each, is_guide=True) for each in sorted(missing)]
+        Staff.objects.bulk_create(strangers, ignore_conflicts=True)
+    return guides
+
+
+def _since(pair: FollowedContact) -> datetime:
+    return pair.follow.added_at or LONG_AGO
+
+
+def _by_person(pairs: Sequence[FollowedContact]) -> dict[str, list[FollowedContact]]:
+    """The pairs of each external_userid; those with a unionid first, since it is what ties people together."""
+    people: dict[str, list[FollowedContact]] = {}
+    for pair in sorted(pairs, key=lambda pair: not pair.person.unionid):
+        people.setdefault(pair.person.external_userid, []).append(pair)
+    return people
+
+
+def _claim(corp: Corp, same: Sequence[FollowedContact], guides: dict[str, _Guide]) -> Claim:
+    person = same[0].person
+    keys = [
+        (Identity.Type.EXTERNAL_USERID.value, canonical("external_userid", person.external_userid, scope=corp.corpid))
+    ]
+    if person.unionid:
+        keys.append((Identity.Type.UNIONID.value, person.unionid))
+    live = [(_since(pair), -guides[pair.follow.userid].id) for pair in same if guides[pair.follow.userid].active]
+    first = min(same, key=lambda pair: (_since(pair), guides[pair.follow.userid].id))
+    return Claim(
+        tuple(keys),
+        Draft(
+            **_face(same),
+            main_guide_id=-max(live)[1] if live else None,
+            source_state=clean(first.follow.state, 64),
+            first_added_at=_since(first),
+        ),
+    )
+
+
+def _face(same: Sequence[FollowedContact]) -> dict[str, Any]:
+    """What a contact's row takes from WeCom's person and, for the phone, from what the guides noted."""
+    person = same[0].person
+    phones = chain.from_iterable(pair.follow.remark_mobiles for pair in same)
+    return {
+        "name": clean(person.name, 200),
+        "avatar": clean(person.avatar, 500),
+        "gender": person.gender,
+        "kind": person.kind,
+        "phone": next((canonical("phone", each)[:20] for each in phones if each), ""),
+    }
+
+
+def _follow_rows(
+    pairs: Sequence[FollowedContact], owner: dict[str, int], guides: dict[str, _Guide]
+) -> dict[tuple[int, int], dict[str, Any]]:
+    """One row per guide and contact; if a guide has one person twice, the later friendship."""
+    rows: dict[tuple[int, int], dict[str, Any]] = {}
+    for pair in sorted(pairs, key=_since):
+        follow = pair.follow
+        staff_id, contact_id = guides[follow.userid].id, owner[pair.person.external_userid]
+        rows[staff_id, contact_id] = {
+            "staff_id": staff_id,
+            "contact_id": contact_id,
+            "external_userid": pair.person.external_userid,
+            "remark": clean(follow.remark, 100),
+            "description": clean(follow.description, 500),
+            "add_way": follow.add_way,
+            "state": clean(follow.state, 64),
+            "corp_tag_ids": list(follow.tag_ids),
+            "added_at": _since(pair),
+        }
+    return rows
+
+
+def _lost_before(brand_id: int, rows: Iterable[tuple[int, int]]) -> dict[tuple[int, int], bool]:
+    """Which of these pairs are known, and whether each was lost."""
+    found = execute(
+        """SELECT f.staff_id, f.contact_id, f.lost_at IS NOT NULL
+           FROM json_to_recordset(%(rows)s) AS r (s bigint, c bigint)
+           JOIN contacts_follow f ON f.brand_id = %(brand)s AND f.staff_id = r.s AND f.contact_id = r.c""",
+        brand=brand_id,
+        rows=as_json({"s": staff, "c": contact} for staff, contact in rows),
+    )
+    return {(staff, contact): lost for staff, contact, lost in found}
+
+
+def _refresh(corp: Corp, people: dict[str, list[FollowedContact]], owner: dict[str, int], attached: Attached) -> None:
+    """Names, pictures and phones of the contacts we knew already."""
+    rows = {owner[each]: {"id": owner[each], **_face(same)} for each, same in people.items()}
+    known = [row for contact, row in rows.items() if contact not in attached.created]
+    if known:
+        execute(REFRESH, brand=corp.brand_id, rows=as_json(known))
+
+
+def _announce_added(rows: Iterable[dict[str, Any]], *, brand_id: int, at: datetime) -> None:
+    events = []
+    for row in rows:
+        added_at, staff_id, contact_id = row["added_at"], row["staff_id"], row["contact_id"]
+        if added_at < at - NEWS:
+            continue
+        events.append(
+            log.NewEvent(
+                type="friend_added",
+                occurred_at=added_at,
+                source="wecom",
+                id=made_id(brand_id, "friend_added", staff_id, contact_id, int(added_at.timestamp())),
+                contact_id=contact_id,
+                props={"staff_id": staff_id, "state": row["state"], "add_way": row["add_way"]},
+            )
+        )
+    if events:
+        log.write(events, at=at)
+
+
+def _mourn(ended: Sequence[tuple[int, int, int, datetime]], *, by: Follow.LostBy, at: datetime) -> int:
+    """Settle the contacts of friendships that ended, and tell the log."""
+    if not ended:
+        return 0
+    settle_main_guide({contact for _brand, _staff, contact, _lost in ended})
+    events = [
+        log.NewEvent(
+            type="friend_lost",
+            occurred_at=lost_at,
+            source="wecom",
+            id=made_id(brand, "friend_lost", staff, contact, int(lost_at.timestamp())),
+            contact_id=contact,
+            props={"staff_id": staff, "lost_by": by.value},
+        )
+        for brand, staff, contact, lost_at in ended
+    ]
+    log.write(events, at=at)
+    return len(ended)

@@ -1,0 +1,44 @@
+"""Doors for Celery: full syncs, one at a time per corp, in steps that enqueue the next."""
+
+import logging
+from datetime import timedelta
+
+from celery import shared_task
+from django.utils import timezone
+
+from contacts import health, sync
+from wecom.client import client_for
+from wecom.errors import Throttled, Unreachable
+
+logger = logging.getLogger(__name__)
+
+STEPS_PER_TASK = 20
+
+
+@shared_task(acks_late=True)
+def sync_corp(*, brand_id: int, corp_id: int, **_later_args: object) -> None:
+    """Start or go on with the corp's full sync. A run that another worker has in hand is left to it."""
+    run_id = sync.start(brand_id=brand_id, corp_id=corp_id, at=timezone.now())
+    if sync.is_alive(run_id):
+        return
+    wecom = client_for(brand_id=brand_id, corp_id=corp_id)
+    try:
+        for _step in range(STEPS_PER_TASK):
+            if not sync.advance(brand_id=brand_id, run_id=run_id, wecom=wecom, at=timezone.now()):
+                return
+    except sync.Overtaken:
+        return
+    except (Throttled, Unreachable) as trouble:
+        # sync_due comes back to a run that is not over, every minute.
+        logger.warning("contacts.sync.waits", extra={"brand": brand_id, "run": run_id, "reason": trouble.problem_code})
+        return
+    sync.yield_turn(run_id)
+    sync_corp.delay(brand_id=brand_id, corp_id=corp_id)
+
+
+@shared_task(acks_late=True)
+def sync_due(**_later_args: object) -> None:
+    """Enqueue the syncs that are due: a run left unfinished, or the last one too long ago."""
+    for state in health.last_syncs(at=timezone.now()):
+        if state.is_due(every=timedelta(hours=24), after_trouble=timedelta(hours=1)):
+            sync_corp.delay(brand_id=state.brand_id, corp_id=state.corp_id)
