@@ -1,5 +1,6 @@
 """Taking events from outside: every item is checked on its own, good ones are kept and bad ones named."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -200,8 +201,11 @@ def _identity(identity: object, wrong: list[FieldError]) -> tuple[str, str] | No
     prefix = _identity_text(identity, space, wrong) if space else ""
     if not value or prefix is None:
         return None
+    value = value.strip()
     if kind == "phone":
-        value = "".join(char for char in value if char.isascii() and char.isdigit())
+        value = re.sub(r"\D", "", value)
+        # +86 and no prefix are the same mainland number, as in contacts.identity.
+        value = value[2:] if len(value) == 13 and value.startswith("86") else value
         if not 5 <= len(value) <= 20:
             wrong.append(_bad_identity("value"))
             return None
@@ -214,7 +218,7 @@ def _identity(identity: object, wrong: list[FieldError]) -> tuple[str, str] | No
 
 def _identity_text(identity: Mapping[str, Any], name: str, wrong: list[FieldError]) -> str | None:
     text = identity.get(name)
-    if isinstance(text, str) and 0 < len(text) <= MAX_IDENTITY and catalogue.is_storable(text):
+    if isinstance(text, str) and text.strip() and len(text) <= MAX_IDENTITY and catalogue.is_storable(text):
         return text
     wrong.append(_bad_identity(name))
     return None
