@@ -148,6 +148,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "wecom-inbox": {"task": "wecom.tasks.sweep_inbox", "schedule": timedelta(seconds=10)},
     "contacts-sync": {"task": "contacts.tasks.sync_due", "schedule": timedelta(minutes=1)},
     "campaigns-tick": {"task": "campaigns.tasks.tick", "schedule": timedelta(seconds=3)},
+    "points-expiry": {"task": "points.tasks.expire_due", "schedule": timedelta(minutes=10)},
     "tenants-clean": {"task": "tenants.tasks.clean", "schedule": timedelta(hours=1)},
 }
 
@@ -180,6 +181,8 @@ WHITENOISE_AUTOREFRESH = DEBUG
 WECOM_API_BASE = text("WECOM_API_BASE", "https://qyapi.weixin.qq.com/cgi-bin/")
 WECOM_TIMEOUT_SECONDS = number("WECOM_TIMEOUT_SECONDS", 10)
 
+# How long a push that was sent can still be recalled.
+ORCHARD_SEND_GRACE_SECONDS = number("ORCHARD_SEND_GRACE_SECONDS", 120)
 # How soon after dispatch WeCom is first asked for results; later looks are further apart.
 ORCHARD_POLL_SECONDS = number("ORCHARD_POLL_SECONDS", 60)
 
