@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from wecom import errors
 from wecom.calls.base import Calls, Json, cursor_of, moment
 from wecom.policy import error_of
-from wecom.types import GroupDetail, GroupMember, GroupPage, GroupRef
+from wecom.types import GroupDetail, GroupMember, GroupPage, GroupRef, Page
 
 BAD_PARAMETER = 40058
 NO_GROUP = 90501
@@ -27,7 +27,7 @@ class GroupCalls(Calls):
         refs = [
             GroupRef(str(row["chat_id"]), int(row.get("status") or 0)) for row in answer.get("group_chat_list") or []
         ]
-        return GroupPage(refs, cursor_of(answer))
+        return Page(refs, cursor_of(answer))
 
     def group_chat(self, *, chat_id: str) -> GroupDetail:
         """One group with its members and their names. Raises Gone when it is not a customer group. Official 92122."""
