@@ -149,6 +149,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "contacts-sync": {"task": "contacts.tasks.sync_due", "schedule": timedelta(minutes=1)},
     "campaigns-tick": {"task": "campaigns.tasks.tick", "schedule": timedelta(seconds=3)},
     "points-expiry": {"task": "points.tasks.expire_due", "schedule": timedelta(minutes=10)},
+    "tagging-expiry": {"task": "tagging.tasks.sweep_expired", "schedule": timedelta(minutes=1)},
     "tenants-clean": {"task": "tenants.tasks.clean", "schedule": timedelta(hours=1)},
 }
 
