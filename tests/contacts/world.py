@@ -1,5 +1,6 @@
 """A corp of the simulator connected to alice's brand, and what a test asks about both."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,9 +53,7 @@ class World:
         }[event]
         payload = {"CreateTime": str(int(told_at.timestamp())), **fields}
         handler(
-            CallbackEvent(
-                0, self.brand.id, self.corp.id, self.corp.corpid, event, change_type, payload, timezone.now()
-            )
+            CallbackEvent(0, self.brand.id, self.corp.id, self.corp.corpid, event, change_type, payload, timezone.now())
         )
 
     def pairs(self, **where: Any) -> set[tuple[str, str, int]]:
@@ -81,16 +80,17 @@ class World:
     def follow(self, userid: str, external_userid: str) -> Follow:
         """One of our friendships, with staff and contact."""
         with self.scope():
-            rows = Follow.objects.select_related("staff", "contact")
+            rows = Follow.objects.select_related("staff__store", "contact")
             return rows.get(staff__corp=self.corp, staff__userid=userid, external_userid=external_userid)
 
     def events(self, type_: str) -> list[tuple[Any, ...]]:
         """(contact_id, props, occurred_at) of the log's events of a type."""
         with self.scope(), connection.cursor() as cursor:
             cursor.execute(
-                "SELECT contact_id, props, occurred_at FROM events_event WHERE type = %s ORDER BY occurred_at", [type_]
+                "SELECT contact_id, props::text, occurred_at FROM events_event WHERE type = %s ORDER BY occurred_at",
+                [type_],
             )
-            return cursor.fetchall()
+            return [(contact, json.loads(props), moment) for contact, props, moment in cursor.fetchall()]
 
     def now(self) -> datetime:
         """The simulator's time."""

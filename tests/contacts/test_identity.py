@@ -1,0 +1,134 @@
+"""OneID: when several identities are one contact, and when they are not."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from contacts import identity
+from contacts.identity import Claim, Draft, attach
+from contacts.models import Contact, Identity, IdentityConflict
+from events import log
+from events.models import Event
+from scrm.lib.errors import Invalid, NotFound
+from tenants.scope import brand_scope
+from tests.contacts.world import connect
+
+AT = timezone.now()
+
+
+def external(name: str, corp: str = "ww1"):
+    return ("external_userid", f"{corp}:{name}")
+
+
+def union(name: str):
+    return ("unionid", name)
+
+
+@pytest.fixture
+def scope(cast):
+    with brand_scope(cast.brand.id):
+        yield cast
+
+
+def test_one_person_with_two_corps_and_one_unionid_is_one_contact(cast, simulator):
+    """The same WeChat user befriends guides of both corps of the brand: two external_userids, one unionid."""
+    first, second = connect(cast.brand, simulator), connect(cast.brand, simulator, 1)
+    people = {}
+    for world in (first, second):
+        userid = sorted(world.listed())[0][0]
+        people[world.corp.corpid] = simulator.act(
+            "scan", corpid=world.corp.corpid, userid=userid, unionid="o-one-person-of-two-corps"
+        )
+
+    for world in (first, second):
+        world.sync()
+
+    shown = [p["external_userid"] for p in people.values()]
+    assert len(set(shown)) == 2
+    with first.scope():
+        contact = identity.find({"unionid": "o-one-person-of-two-corps"})
+        for corpid, person in people.items():
+            ref = {"external_userid": person["external_userid"], "corpid": corpid}
+            assert identity.find(ref) == contact
+        assert Identity.objects.filter(contact=contact).count() == 3
+        assert Contact.objects.count() == len(first.people()) + len(second.people()) - 1
+        assert not IdentityConflict.objects.exists()
+
+
+def test_two_external_ids_of_one_unionid_in_one_page(scope):
+    done = attach(claims=[Claim((external("wm1"), union("u1"))), Claim((external("wm2", "ww2"), union("u1")))], at=AT)
+
+    assert done.contact_ids[0] == done.contact_ids[1]
+    assert (len(done.created), done.shared) == (1, {done.contact_ids[0]})
+
+
+def test_a_unionid_seen_later_joins_the_contact(scope):
+    (contact,) = attach(claims=[Claim((external("wm1"),))], at=AT).contact_ids
+
+    done = attach(claims=[Claim((external("wm1"), union("u1")))], at=AT)
+
+    assert (done.contact_ids, done.created, done.fresh) == ([contact], set(), {union("u1"): contact})
+    assert identity.find({"unionid": "u1"}).pk == contact
+
+
+def test_identities_that_disagree_keep_both_contacts(scope):
+    wecom, shop = attach(claims=[Claim((external("wm1"),)), Claim((union("u1"),))], at=AT).contact_ids
+
+    for _twice in range(2):
+        done = attach(claims=[Claim((external("wm1"), union("u1")))], at=AT)
+
+    assert done.contact_ids == [wecom]
+    assert identity.find({"unionid": "u1"}).pk == shop
+    conflict = IdentityConflict.objects.get()
+    assert {conflict.contact_id, conflict.other_id} == {wecom, shop}
+    assert conflict.evidence["value"] == "u1"
+
+
+def test_a_new_contact_starts_with_its_draft_and_a_known_one_keeps_its_own(scope):
+    claim = (external("wm1"),)
+    (contact,) = attach(claims=[Claim(claim, Draft(name="陈小满", phone="13800000000"))], at=AT).contact_ids
+    attach(claims=[Claim(claim, Draft(name="别人"))], at=AT)
+
+    row = Contact.objects.get(pk=contact)
+    assert (row.name, row.phone, row.created_at) == ("陈小满", "13800000000", AT)
+
+
+def test_events_that_waited_for_a_person_are_theirs(scope):
+    moment = AT - timedelta(minutes=5)
+    log.write([log.NewEvent("page_view", moment, identity=union("u9"), source="api")], at=AT)
+    assert Event.objects.get().contact_id is None
+
+    (contact,) = attach(claims=[Claim((external("wm9"), union("u9")))], at=AT).contact_ids
+
+    assert Event.objects.get().contact_id == contact
+
+
+def test_another_brands_identity_is_nobodys(cast):
+    with brand_scope(cast.brand.id):
+        attach(claims=[Claim((union("u1"),))], at=AT)
+    with brand_scope(cast.other.id):
+        assert identity.resolve([union("u1")]) == {}
+        with pytest.raises(NotFound):
+            identity.find({"unionid": "u1"})
+
+
+@pytest.mark.parametrize(
+    ("ref", "field"),
+    [
+        ({}, "identity"),
+        ({"nickname": "x"}, "identity"),
+        ({"unionid": "a", "phone": "1"}, "identity"),
+        ({"external_userid": "wm1"}, "corpid"),
+        ({"openid": "o1"}, "appid"),
+    ],
+)
+def test_a_reference_that_names_nobody_is_refused_by_field(scope, ref, field):
+    with pytest.raises(Invalid) as refusal:
+        identity.find(ref)
+    assert [error.field for error in refusal.value.errors] == [field]
+
+
+@pytest.mark.parametrize("spelled", ["13800001111", "+86 138 0000 1111", "86-138-0000-1111"])
+def test_a_phone_has_one_spelling(spelled):
+    assert identity.canonical("phone", spelled) == "13800001111"
