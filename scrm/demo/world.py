@@ -76,10 +76,12 @@ class MiniProgram:
         """Post events in batches of 500; returns how many were new. Raises if one is rejected."""
         accepted = 0
         for start in range(0, len(events), 500):
-            answer = self._http.post(f"{self._url}/api/v1/events", json={"events": events[start : start + 500]}, timeout=60)
+            answer = self._http.post(
+                f"{self._url}/api/v1/events", json={"events": events[start : start + 500]}, timeout=60
+            )
             answer.raise_for_status()
-            body = answer.json()
-            if body["rejected"]:
-                raise RuntimeError(f"Events were rejected: {body['items'][:3]}")
-            accepted += body["accepted"]
+            told = answer.json()
+            if told["rejected"]:
+                raise RuntimeError(f"Events were rejected: {told['items'][:3]}")
+            accepted += told["accepted"]
         return accepted
