@@ -84,31 +84,29 @@ def verify_url(*, endpoint_id: UUID, seal: Seal, echostr: str) -> str:
     return _opened(corp, echostr, seal)
 
 
-def receive(*, endpoint_id: UUID, seal: Seal, body: bytes, at: datetime, wake: Callable[[int], Any]) -> int | None:
-    """Check and keep a posted callback (§4.3); returns the new item's id, None for one we have already.
+def receive(*, endpoint_id: UUID, seal: Seal, body: bytes, at: datetime, wake: Callable[[int], Any]) -> bool:
+    """Check and keep a posted callback (§4.3); False for one that is here already, which changes nothing.
 
-    Opens its own scope; `wake(brand_id)` is called after the commit. Raises NotFound, BadCallback: nothing is kept."""
+    Opens its own scope; `wake(brand_id)` is called after the commit of a new one. Raises NotFound, BadCallback: nothing
+    is kept."""
     brand_id, corp = _corp_behind(endpoint_id)
     payload = crypto.message(_opened(corp, crypto.envelope(body), seal))
     event = str(payload.get("Event") or payload.get("InfoType") or payload.get("MsgType") or "")
     if not event:
         raise BadCallback(_("回调里没有事件类型。"))
-    item = InboxItem(
-        brand_id=brand_id,
-        corp_id=corp.pk,
-        dedupe_key=dedupe_key(payload),
-        event=event[:64],
-        change_type=str(payload.get("ChangeType") or "")[:64],
-        payload=payload,
-        received_at=at,
-        due_at=at,
-    )
+    kept = {
+        "event": event[:64],
+        "change_type": str(payload.get("ChangeType") or "")[:64],
+        "payload": payload,
+        "received_at": at,
+        "due_at": at,
+    }
     with brand_scope(brand_id):
-        InboxItem.objects.bulk_create([item], ignore_conflicts=True)
-        kept = InboxItem.objects.filter(corp=corp.pk, dedupe_key=item.dedupe_key, received_at=at)
-        item_id = kept.values_list("id", flat=True).first()
-        transaction.on_commit(lambda: wake(brand_id))
-    return item_id
+        item, new = InboxItem.objects.get_or_create(corp_id=corp.pk, dedupe_key=dedupe_key(payload), defaults=kept)
+        if new:
+            transaction.on_commit(lambda: wake(brand_id))
+    logger.info("wecom.callback", extra={"brand": brand_id, "item": item.pk, "event": item.event, "new": new})
+    return new
 
 
 def dedupe_key(payload: dict[str, Any]) -> str:
