@@ -1,0 +1,97 @@
+"""The sidebar: two levels, only what the seat may open. Reads no tenant table: it is on every page."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from tenants import seats
+from tenants.roles import Capability
+
+C = Capability
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the sidebar."""
+
+    title: Promise
+    icon: str
+    name: str
+    needs: Capability
+    section: str
+    """first part of the path; tells which line is the current one"""
+
+
+GROUPS: tuple[tuple[Promise, tuple[Entry, ...]], ...] = (
+    (_("今日"), (Entry(_("驾驶舱"), "space_dashboard", "index", C.READ_INSIGHTS, ""),)),
+    (
+        _("客户"),
+        (
+            Entry(_("客户"), "person", "contacts", C.READ_CONTACTS, "contacts"),
+            Entry(_("人群"), "filter_alt", "segments", C.READ_SEGMENTS, "segments"),
+        ),
+    ),
+    (_("触达"), (Entry(_("推送"), "send", "pushes", C.READ_PUSHES, "pushes"),)),
+    (_("积分会员"), (Entry(_("积分"), "toll", "points", C.READ_POINTS, "points"),)),
+    (
+        _("设置"),
+        (
+            Entry(_("企微接入"), "cable", "wecom", C.READ_SETTINGS, "wecom"),
+            Entry(_("成员与角色"), "manage_accounts", "members", C.MANAGE_SEATS, "members"),
+            Entry(_("API 密钥"), "key", "keys", C.MANAGE_KEYS, "keys"),
+            Entry(_("回调收件箱"), "inbox", "inbox", C.SYNC, "inbox"),
+            Entry(_("审计"), "history", "audit", C.READ_AUDIT, "audit"),
+        ),
+    ),
+)
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """The groups for unfold's shell."""
+    place = request.place  # type: ignore[attr-defined]
+    home = reverse("admin:index")
+    section = request.path.removeprefix(home).partition("/")[0]
+    groups = []
+    for title, entries in GROUPS:
+        items = [
+            {
+                "title": entry.title,
+                "icon": entry.icon,
+                "link": reverse(f"admin:{entry.name}"),
+                "active": (lambda _request, now=(entry.section == section): now),
+            }
+            for entry in entries
+            if place.may(entry.needs)
+        ]
+        if items:
+            groups.append({"title": title, "items": items})
+    return groups
+
+
+def brands(request: HttpRequest) -> dict[str, Any]:
+    """For the brand switcher: the user's other brands. One small query on global tables."""
+    if not getattr(request, "place", None):
+        return {}
+    places = seats.places_of(user=request.user)  # type: ignore[arg-type]
+    return {"switch_places": places, "same_page": request.path.removeprefix(reverse("admin:index"))}
+
+
+def stylesheet(_request: HttpRequest) -> str:
+    """Our stylesheet, after which unfold's own is loaded."""
+    return static("console/orchard.css")
+
+
+def script(_request: HttpRequest) -> str:
+    """Our script."""
+    return static("console/orchard.js")
+
+
+def environment(_request: HttpRequest) -> list[str] | None:
+    """A badge that tells a demo or test from the real thing."""
+    return [settings.ORCHARD_ENVIRONMENT, "warning"] if settings.ORCHARD_ENVIRONMENT else None

@@ -1,0 +1,116 @@
+"""客户: the list, and everything known of one person."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from django.http import HttpResponse, HttpResponseRedirect, QueryDict
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from console import people
+from console.events import sentence
+from console.site import BrandRequest, page, part, render, told
+from events.models import Event
+from points import ledger
+from tagging import tags
+from tenants.roles import Capability, Role
+
+READ = Capability.READ_CONTACTS
+
+
+@page("contacts/", name="contacts", needs=READ)
+def contact_list(request: BrandRequest) -> HttpResponse:
+    """Search and filters in the query string, 50 rows, pages by keyset."""
+    wanted = _wanted(request.GET)
+    shown = people.search(place=request.place, wanted=wanted, at=timezone.now())
+    context = {"shown": shown, "wanted": wanted, "narrowed": _narrowed(request.GET), **people.choices()}
+    if request.place.role == Role.STORE_MANAGER:
+        own = request.place.store_id
+        context["guides"] = [guide for guide in context["guides"] if guide.store_id == own]
+        context["stores"] = []
+    return render(request, "contacts.html", context, title=_("客户"))
+
+
+@page("contacts/<int:contact_id>/", name="contact", needs=READ)
+def contact_page(request: BrandRequest, contact_id: int) -> HttpResponse:
+    """客户 360°."""
+    now = timezone.now()
+    contact = people.the_contact(place=request.place, contact_id=contact_id)
+    context: dict[str, Any] = {"card": people.card(contact=contact, brand=request.brand, at=now), "contact": contact}
+    if request.place.may(Capability.READ_POINTS):
+        context["points"] = ledger.statement(contact_id=contact_id, at=now)
+        context["entries"] = people.entries(contact_id=contact_id)
+    if request.place.may(Capability.WRITE_SEGMENTS):
+        held = {line.tag_id for line in context["card"].tags}
+        context["other_tags"] = [tag for tag in people.choices()["tags"] if tag.pk not in held]
+    return render(request, "contact.html", context, title=contact.name or _("未命名客户"))
+
+
+@page("contacts/<int:contact_id>/timeline/", name="contact-timeline", needs=READ)
+def timeline(request: BrandRequest, contact_id: int) -> HttpResponse:
+    """A piece of the timeline, grouped by the brand's days."""
+    people.the_contact(place=request.place, contact_id=contact_id)
+    kind = request.GET.get("kind", "")
+    rows, more = people.timeline(contact_id=contact_id, kind=kind, before=people.opened(request.GET.get("before", "")))
+    context = {
+        "days": _by_day(rows),
+        "more": people.closed(rows[-1].occurred_at, rows[-1].id) if more else "",
+        "first": "before" not in request.GET,
+        "kind": kind,
+        "contact_id": contact_id,
+        "kinds": [
+            ("", _("全部")),
+            ("own", _("行为")),
+            ("touch", _("触达")),
+            ("order", _("订单")),
+            ("points", _("积分")),
+        ],
+    }
+    return part(request, "timeline.html", context)
+
+
+@page("contacts/<int:contact_id>/tags/", name="contact-tags", needs=Capability.WRITE_SEGMENTS, methods=("POST",))
+def change_tags(request: BrandRequest, contact_id: int) -> HttpResponse:
+    """Give or take one tag by hand."""
+    contact = people.the_contact(place=request.place, contact_id=contact_id)
+    now = timezone.now()
+    tag = request.POST.get("tag", "")
+    tag_id = int(tag) if tag.isdigit() else 0
+    act = tags.take if request.POST.get("act") == "take" else tags.give
+    act(tag_id=tag_id, contact_ids=[contact.pk], actor=request.actor, at=now)
+    told(request, _("标签已更新。"))
+    return HttpResponseRedirect(reverse("admin:contact", args=[contact_id]))
+
+
+def _wanted(query: QueryDict) -> people.Wanted:
+    def number(name: str) -> int | None:
+        value = query.get(name, "")
+        return int(value) if value.isdigit() and len(value) < 19 else None
+
+    return people.Wanted(
+        text=query.get("q", "").strip()[:100],
+        guide=number("guide"),
+        store=number("store"),
+        tag=number("tag"),
+        segment=number("segment"),
+        state=query.get("state", ""),
+        before=number("before"),
+        after=number("after"),
+    )
+
+
+def _narrowed(query: QueryDict) -> bool:
+    return any(query.get(name) for name in ("q", "guide", "store", "tag", "segment", "state"))
+
+
+def _by_day(rows: Sequence[Event]) -> list[tuple[Any, list[dict[str, Any]]]]:
+    staff = people.names_of_staff({row.props["staff_id"] for row in rows if isinstance(row.props.get("staff_id"), int)})
+    kind_of = {name: kind for kind, names in people.KINDS.items() for name in names}
+    lines = [
+        {"at": row.occurred_at, "text": sentence(row, staff), "kind": kind_of.get(row.type, ""), "event": row}
+        for row in rows
+    ]
+    days = groupby(lines, key=lambda line: timezone.localtime(line["at"]).date())
+    return [(day, list(of_day)) for day, of_day in days]

@@ -1,0 +1,84 @@
+// The console's own script: theme on pages outside the shell, htmx settings, small behaviours by data-attributes.
+// Nothing is inline, so the content security policy allows our files only.
+(() => {
+  const theme = () => {
+    const stored = (localStorage.getItem("_x_adminTheme") || "").replaceAll('"', "");
+    const dark = stored === "dark" || ((stored === "auto" || !stored) && matchMedia("(prefers-color-scheme: dark)").matches);
+    document.documentElement.classList.toggle("dark", dark);
+  };
+  if (!window.Alpine && document.documentElement.dataset.outside !== undefined) theme();
+
+  const on = (type, selector, handle) =>
+    document.addEventListener(type, (event) => {
+      const target = event.target.closest?.(selector);
+      if (target) handle(event, target);
+    });
+
+  const utf8 = new TextEncoder();
+
+  // data-open="#id" opens a dialog, data-close shuts the one around it.
+  on("click", "[data-open]", (event, button) => { event.preventDefault(); document.querySelector(button.dataset.open)?.showModal(); });
+  on("click", "[data-close]", (event, button) => { event.preventDefault(); button.closest("dialog")?.close(); });
+
+  // data-copy: the text beside the button goes to the clipboard; without the permission it is selected instead.
+  on("click", "[data-copy]", (_event, button) => {
+    const source = document.querySelector(button.dataset.copy);
+    if (!source) return;
+    const text = source.value ?? source.textContent.trim();
+    const mark = () => { button.dataset.was ??= button.textContent; button.textContent = button.dataset.done; setTimeout(() => (button.textContent = button.dataset.was), 1500); };
+    const select = () => { const range = document.createRange(); range.selectNodeContents(source); const s = getSelection(); s.removeAllRanges(); s.addRange(range); };
+    navigator.clipboard ? navigator.clipboard.writeText(text).then(mark, select) : select();
+  });
+
+  // A typed number enables a heavy button (data-typed="144695" on the input, data-unlocks="#button").
+  on("input", "[data-typed]", (_event, input) => {
+    const right = input.value.replace(/[\s,，]/g, "") === input.dataset.typed;
+    const button = document.querySelector(input.dataset.unlocks);
+    if (button) button.disabled = !right;
+  });
+
+  // data-submit: a change in the control submits its form (filters).
+  on("change", "[data-submit]", (_event, control) => control.form.requestSubmit());
+
+  // data-filter="#list": shows only the list's links that contain the typed text.
+  on("input", "[data-filter]", (_event, input) => {
+    const wanted = input.value.trim().toLowerCase();
+    document.querySelectorAll(`${input.dataset.filter} [data-name]`).forEach((entry) => { entry.hidden = !entry.dataset.name.toLowerCase().includes(wanted); });
+  });
+
+  // data-show-when="name=value": a block that belongs to one choice of the form.
+  const choices = (form) => form.querySelectorAll("[data-show-when]").forEach((block) => {
+    const [name, values] = block.dataset.showWhen.split("=");
+    const control = form.elements[name];
+    block.hidden = !(control && values.split("|").includes(control.value));
+  });
+  document.addEventListener("change", (event) => { const form = event.target.form; if (form) choices(form); });
+
+  // data-bytes="4000": counts what the text costs, as WeCom counts it.
+  const count = (input) => {
+    const out = document.querySelector(input.dataset.counter);
+    if (!out) return;
+    const used = utf8.encode(input.value).length;
+    out.textContent = `${used.toLocaleString()} / ${Number(input.dataset.bytes).toLocaleString()}`;
+    out.classList.toggle("o-error", used > Number(input.dataset.bytes));
+  };
+  on("input", "[data-bytes]", (_event, input) => count(input));
+
+  // "/" goes to the search field, unless somebody is typing or composing.
+  document.addEventListener("keydown", (event) => {
+    const typing = event.isComposing || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName) || event.target.isContentEditable;
+    if (event.key === "/" && !typing && !event.metaKey && !event.ctrlKey) {
+      const search = document.querySelector("[data-search]");
+      if (search) { event.preventDefault(); search.focus(); }
+    }
+  });
+
+  const settle = (root) => {
+    root.querySelectorAll?.("[data-bytes]").forEach(count);
+    root.querySelectorAll?.("form").forEach(choices);
+  };
+  document.addEventListener("DOMContentLoaded", () => settle(document));
+  document.addEventListener("htmx:afterSwap", (event) => settle(event.target));
+  // Logging out forgets what the browser kept of the pages.
+  on("submit", "#logout-form, [data-logout]", () => { localStorage.removeItem("htmx-history-cache"); });
+})();
