@@ -43,7 +43,7 @@ def save(
     errors = []
     if not 1 <= len(name.strip()) <= 60:
         errors.append(FieldError("name", "rule.name", _("名称应有 1 到 60 个字。"), _("例如「每日签到」。")))
-    if event_type not in catalogue.CATALOGUE and not event_type.startswith("x_"):
+    if not catalogue.is_known(event_type):
         errors.append(FieldError("event_type", "event.unknown", _("没有这个行为。"), _("请从行为目录中选择。")))
     if not 1 <= points <= ledger.MOST_POINTS:
         errors.append(FieldError("points", "points.range", _("积分应是 1 到 1 亿之间的整数。")))

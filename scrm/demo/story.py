@@ -71,9 +71,8 @@ class Story:
             told(f"{self.facts['delivered']:,} delivered, {self.facts['never_confirmed']:,} not confirmed")
         with self.screen.chapter("Customers come back") as told:
             self._come_back()
-            told(
-                f"{self.facts['sign_ins']:,} sign-ins, {self.facts['points_granted']:,} points, {self.facts['orders']:,} orders"
-            )
+            facts = self.facts
+            told(f"{facts['sign_ins']:,} sign-ins, {facts['points_granted']:,} points, {facts['orders']:,} orders")
         with self.screen.chapter("Does WeCom's journal agree?") as told:
             self._check_journal()
             told(f"{self.facts['journal_duplicates']} twice, {self.facts['journal_missing']} missing")
