@@ -15,9 +15,16 @@ from django.db import connection
 from campaigns.audience import Question
 from campaigns.decide import Range
 from campaigns.models import Batch
+from scrm.lib.ids import made_id
 
 NOT_YET = timedelta(days=36500)
 """how far off the due moment of a batch lies while it is being filled"""
+
+
+HAD = """had AS (
+  SELECT variant_id, coalesce(staff_id, 0) AS staff_id, sum(size)::bigint AS n FROM campaigns_batch
+  WHERE brand_id = %s AND push_id = %s GROUP BY 1, 2
+)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +36,44 @@ class _Names:
 
 
 def open_empty(*, question: Question, at: datetime) -> None:
-    """Create the batches that the push's planned, batchless deliveries need, with size 0. Scoped; repeatable."""
+    """Create the batches that the push's planned, batchless deliveries need, with size 0. Scoped; repeatable.
+
+    Loops over variants × guides, never over contacts."""
+    most, push_id, brand_id = question.target.most, question.push.pk, question.brand_id
+    made = (
+        Batch(
+            id=made_id(brand_id, "batch", push_id, variant_id, staff_id or None, seq),
+            brand_id=brand_id,
+            push_id=push_id,
+            variant_id=variant_id,
+            corp_id=question.corp_id,
+            staff_id=staff_id or None,
+            seq=seq,
+            size=0,
+            due_at=at + NOT_YET,
+        )
+        for variant_id, staff_id, had, wanted in _needed(question)
+        for seq in range(had // most, (had + wanted - 1) // most + 1)
+    )
+    Batch.objects.bulk_create(made, batch_size=1000, ignore_conflicts=True)
+
+
+def _needed(question: Question) -> list[tuple[int, int, int, int]]:
+    """Per variant and guide: how many deliveries are in batches already, how many want one."""
     names = _names(question)
-    needed = f"""
-WITH had AS (
-  SELECT variant_id, coalesce(staff_id, 0) AS staff_id, sum(size)::bigint AS n FROM campaigns_batch
-  WHERE brand_id = %(brand)s AND push_id = %(push)s GROUP BY 1, 2
-), wanted AS (
+    brand_push = [question.brand_id, question.push.pk]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+WITH {HAD}, wanted AS (
   SELECT d.variant_id, {names.staff} AS staff_id, count(*) AS n FROM {names.table} d
-  WHERE d.brand_id = %(brand)s AND d.push_id = %(push)s AND d.status = 'planned' AND d.batch_id IS NULL GROUP BY 1, 2
+  WHERE d.brand_id = %s AND d.push_id = %s AND d.status = 'planned' AND d.batch_id IS NULL GROUP BY 1, 2
 )
-INSERT INTO campaigns_batch (brand_id, id, push_id, variant_id, corp_id, staff_id, seq, size, status, due_at,
-  msgid, jobid, tag_id, polls, reminders, attempts, error_code, error)
-SELECT %(brand)s, made_id(concat_ws(':', %(brand)s, 'batch', %(push)s, w.variant_id,
-    CASE w.staff_id WHEN 0 THEN 'None' ELSE w.staff_id::text END, seq)),
-  %(push)s, w.variant_id, %(corp)s, nullif(w.staff_id, 0), seq, 0, 'pending', %(later)s, '', '', '', 0, 0, 0, '', ''
-FROM wanted w LEFT JOIN had h ON h.variant_id = w.variant_id AND h.staff_id = w.staff_id
-CROSS JOIN generate_series(coalesce(h.n, 0) / %(most)s, (coalesce(h.n, 0) + w.n - 1) / %(most)s) AS seq
-ON CONFLICT DO NOTHING"""
-    _run(needed, {**_words(question), "later": at + NOT_YET})
+SELECT w.variant_id, w.staff_id, coalesce(h.n, 0), w.n
+FROM wanted w LEFT JOIN had h ON h.variant_id = w.variant_id AND h.staff_id = w.staff_id ORDER BY 1, 2""",
+            [*brand_push, *brand_push],
+        )
+        return list(cursor.fetchall())
 
 
 def fill(*, question: Question, span: Range) -> int:
@@ -57,10 +83,7 @@ def fill(*, question: Question, span: Range) -> int:
     names = _names(question)
     where, bounds = span.of(f"d.{names.key}")
     numbered = f"""
-WITH had AS (
-  SELECT variant_id, coalesce(staff_id, 0) AS staff_id, sum(size)::bigint AS n FROM campaigns_batch
-  WHERE brand_id = %s AND push_id = %s GROUP BY 1, 2
-), numbered AS (
+WITH {HAD}, numbered AS (
   SELECT d.{names.key} AS key, d.variant_id, {names.staff} AS staff_id,
     row_number() OVER (PARTITION BY d.variant_id, {names.staff} ORDER BY d.{names.key}) - 1 AS n
   FROM {names.table} d
@@ -93,15 +116,6 @@ def release_to_dispatch(*, push_id: int, at: datetime) -> int:
 def _names(question: Question) -> _Names:
     target = question.target
     return _Names(target.table, target.key, "d.staff_id" if target.per_guide else "0::bigint")
-
-
-def _words(question: Question) -> dict[str, Any]:
-    return {
-        "brand": question.brand_id,
-        "push": question.push.pk,
-        "corp": question.corp_id,
-        "most": question.target.most,
-    }
 
 
 def _run(text: str, params: Any) -> int:

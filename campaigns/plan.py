@@ -23,11 +23,13 @@ from django.db import connection
 from campaigns import batches, budget, choose, decide, groups, tally
 from campaigns.audience import Question, question
 from campaigns.decide import Range, Statement
+from campaigns.forecast import dry_run
 from campaigns.models import Channel, Push
 from scrm.lib.errors import DomainError, found
 from tagging.sql import Sql
 from tenants.scope import brand_scope
 
+__all__ = ["dry_run", "plan"]
 logger = logging.getLogger(__name__)
 
 FIRST_RANGE, SMALLEST_RANGE, LARGEST_RANGE = 10_000, 500, 400_000
@@ -47,9 +49,10 @@ class Step:
 def plan(*, brand_id: int, push_id: int, at: datetime, only: Sql | None = None) -> str:
     """Plan a scheduled push to its end; returns the push's status after it. Opens its own scopes, one per range.
 
-    Safe to run twice, also at the same time, and to run again after a crash. A push that is not scheduled or being
-    planned is left alone. `only` narrows the audience (a boolean over contacts_contact AS c); a repeat must pass the
-    same. An audience of whom nobody can be sent to ends the push as failed, with the reasons in `error`."""
+    Safe to run twice, and to run again after a crash; of two runs at the same time one goes on and the other returns
+    early. A push that is not scheduled or being planned is left alone. `only` narrows the audience (a boolean over
+    contacts_contact AS c); a repeat must pass the same. An audience of whom nobody can be sent to ends the push as
+    failed, with the reasons in `error`."""
     try:
         with brand_scope(brand_id):
             stage = _begin(push_id=push_id, at=at)
@@ -68,7 +71,7 @@ def plan(*, brand_id: int, push_id: int, at: datetime, only: Sql | None = None) 
 
 def _begin(*, push_id: int, at: datetime) -> str:
     """Take a scheduled push into planning, with its segment's tree as it is now."""
-    push = found(Push.objects.filter(pk=push_id).select_for_update(of=("self",)))
+    push = found(Push.objects.filter(pk=push_id).select_for_update(of=("self",), no_key=True))
     if push.status == Status.SCHEDULED:
         push.status, push.error = Status.PLANNING, ""
         push.segment_tree = push.segment.tree if push.segment else push.segment_tree
@@ -79,9 +82,10 @@ def _begin(*, push_id: int, at: datetime) -> str:
 
 def _step(*, push_id: int, at: datetime, only: Sql | None, size: int) -> Step:
     """One range of the stage that the push is in. Scoped."""
-    push = found(Push.objects.filter(pk=push_id).select_for_update(of=("self",)))
-    if push.status != Status.PLANNING:
-        return Step("stopped")  # cancelled, or another worker has finished it
+    mine = Push.objects.filter(pk=push_id, status=Status.PLANNING)
+    push = mine.select_for_update(of=("self",), no_key=True, skip_locked=True).first()
+    if push is None:
+        return Step("stopped")  # cancelled, finished, or another worker is at it
     asked = question(push_id=push_id, at=at, only=only)
     state = dict(push.counts)
     started = time.monotonic()

@@ -24,7 +24,6 @@ from wecom.models import Corp
 
 Status = Push.Status
 MOST_VARIANTS = 20
-GRACE_SECONDS = 120
 MASS_SENDS = (Channel.SINGLE, Channel.GROUP)
 
 
@@ -86,7 +85,7 @@ def send(*, push_id: int, actor: Actor, at: datetime, scheduled_at: datetime | N
     if not expected.planned:
         raise _empty(expected)
     push.corp = corp_of(push.corp_id)
-    earliest = at + timedelta(seconds=getattr(settings, "ORCHARD_SEND_GRACE_SECONDS", GRACE_SECONDS))
+    earliest = at + timedelta(seconds=settings.ORCHARD_SEND_GRACE_SECONDS)
     push.scheduled_at = max(scheduled_at or push.scheduled_at or at, earliest)
     push.status = Status.SCHEDULED
     push.save(update_fields=["status", "corp", "scheduled_at"])

@@ -58,7 +58,7 @@ class Figures:
 def finish(*, question: Question, state: dict[str, Any]) -> None:
     """Sum up a plan whose rows are complete, make its batches due and the push sending. Scoped.
 
-    With nobody to send to the push has failed, and says why."""
+    With nobody to send to the push has failed, and says why; a step of an SOP is simply done."""
     figures = of_push(question)
     push_id = question.push.pk
     counts = {**figures.as_counts(), "began_at": state.get("began_at")}
@@ -66,7 +66,10 @@ def finish(*, question: Question, state: dict[str, Any]) -> None:
     if not figures.planned:
         with override("zh-hans"):
             error = empty_sentence(figures)
-        Push.objects.filter(pk=push_id).update(status=Push.Status.FAILED, counts=counts, error=error)
+        over = Push.Status.DONE if question.push.sop_version_id else Push.Status.FAILED
+        Push.objects.filter(pk=push_id).update(
+            status=over, counts=counts, error=error, planned_at=question.at, done_at=question.at
+        )
         return
     counts["batches"] = batches.release_to_dispatch(push_id=push_id, at=question.at)
     Push.objects.filter(pk=push_id).update(
