@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID, uuid4
 from zlib import crc32
@@ -69,7 +70,9 @@ def write(events: Sequence[NewEvent], *, at: datetime) -> Written:
         event.id = event.id or uuid4()
     contacts = _contacts_of(events)
     brand_id, txid = _transaction()
-    rows = json.dumps([_row(event, contacts) for event in events], ensure_ascii=False)
+    # In key order, so that two senders of the same events cannot deadlock.
+    ordered = sorted(events, key=attrgetter("occurred_at", "id"))
+    rows = json.dumps([_row(event, contacts) for event in ordered], ensure_ascii=False)
     with connection.cursor() as cursor:
         cursor.execute(_INSERT, [brand_id, txid, at, rows])
         new = [row[0] for row in cursor.fetchall()]

@@ -7,18 +7,22 @@ from events import health, partitions, reactors, wake
 
 BATCHES_PER_RUN = 5
 """per reactor; then the brand goes to the end of the queue, so that its flood does not starve another's"""
-HORIZON_SECONDS = 0.1
+LOOK_AGAIN_SECONDS = 0.1
+LOOK_AGAIN_AT_MOST_SECONDS = 1.0
 
 
 @shared_task
-def react_brand(*, brand_id: int, **_later_args: object) -> None:
-    """Let the brand's reactors read what is new."""
+def react_brand(*, brand_id: int, looks: int = 0, **_later_args: object) -> None:
+    """Let the brand's reactors read what is new. `looks`: how often in a row it found all above the horizon."""
     wake.taken(brand_id)
     progress = reactors.run(brand_id=brand_id, at=timezone.now(), batches=BATCHES_PER_RUN)
     if progress.more:
         wake.now(brand_id)
     elif progress.waiting:
-        wake.now(brand_id, after_seconds=HORIZON_SECONDS)
+        # A transaction that somebody left open must not make every brand ask ten times a second for as long.
+        looks = 0 if progress.read else looks + 1
+        wait = min(LOOK_AGAIN_SECONDS * max(1, looks // 2), LOOK_AGAIN_AT_MOST_SECONDS)
+        wake.now(brand_id, after_seconds=wait, looks=looks)
 
 
 @shared_task

@@ -18,12 +18,16 @@ def on_commit(brand_id: int) -> None:
     transaction.on_commit(lambda: now(brand_id), robust=True)
 
 
-def now(brand_id: int, *, after_seconds: float = 0) -> bool:
+def now(brand_id: int, *, after_seconds: float = 0, **details: int) -> bool:
     """Queue `events.tasks.react_brand`, unless one is queued already; tells whether it did."""
     # Set only if absent: a thousand batches in one second are one message.
     if not cache.add(_flag(brand_id), 1, timeout=QUEUED_FOR_SECONDS):
         return False
-    current_app.send_task("events.tasks.react_brand", kwargs={"brand_id": brand_id}, countdown=after_seconds or None)
+    current_app.send_task(
+        "events.tasks.react_brand",
+        kwargs={"brand_id": brand_id, **details},
+        countdown=after_seconds or None,
+    )
     return True
 
 

@@ -203,3 +203,23 @@ def test_a_person_recognised_while_their_event_is_being_written_gets_it(live_cas
 def test_two_reactors_may_not_share_a_name(heard):
     with pytest.raises(ValueError, match="heard"):
         reactors.register(heard.reactor("heard"))
+
+
+def test_two_senders_of_the_same_events_do_not_deadlock(live_cast):
+    """A client that gave up waiting sends its batch again, in another order, while the first is still being written."""
+    brand_id, count = live_cast.brand.id, 400
+    both_ready, results = threading.Barrier(2), []
+
+    def send(step: int, turn: int) -> None:
+        events = [event("sign_in", NOON, 1, id=made_id(turn, n)) for n in range(count)][::step]
+        both_ready.wait(20)
+        with brand_scope(brand_id):
+            results.append(log.write(events, at=NOON).written)
+
+    for turn in range(5):
+        threads = [in_thread(lambda step=step, turn=turn: send(step, turn)) for step in (1, -1)]
+        for thread in threads:
+            thread.join()
+
+    assert len(results) == 10
+    assert sum(results) == 5 * count
