@@ -73,7 +73,7 @@ class MiniProgram:
         self._http.headers["Authorization"] = f"Bearer {key}"
 
     def send(self, events: list[dict[str, Any]]) -> int:
-        """Post events in batches of 500; returns how many were new. Raises if one is rejected."""
+        """Post events in batches of 500; returns how many were new. Raises if one is refused."""
         accepted = 0
         for start in range(0, len(events), 500):
             answer = self._http.post(
@@ -81,7 +81,7 @@ class MiniProgram:
             )
             answer.raise_for_status()
             told = answer.json()
-            if told["rejected"]:
-                raise RuntimeError(f"Events were rejected: {told['items'][:3]}")
+            if told["refused"]:
+                raise RuntimeError(f"Events were refused: {told['items'][:3]}")
             accepted += told["accepted"]
         return accepted
