@@ -175,7 +175,9 @@ class Embedded:
         # Root in a checkout that the service user can't reach, below /root for one.
         link.rmdir()
         home = ROOT_HOMES / f"{self.state.path.parent.name}-{self.state.data['id']}"
-        home.mkdir(parents=True, mode=0o700)
+        ROOT_HOMES.mkdir(parents=True, exist_ok=True)
+        ROOT_HOMES.chmod(0o755)  # whatever root's umask: the service user must get through
+        home.mkdir(mode=0o700)
         os.chown(home, uid, -1)
         link.symlink_to(home)
         return home

@@ -71,6 +71,8 @@ class State:
             json.dump(self.data, out, indent=2)
             out.flush()
             os.fsync(out.fileno())
+            if os.geteuid() == 0:  # root in a user's checkout must not lock the user out
+                os.chown(out.fileno(), self.path.stat().st_uid, -1)
         fresh.rename(self.file)
 
     def fill(self) -> None:

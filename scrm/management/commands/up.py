@@ -35,5 +35,9 @@ class Command(BaseCommand):
                 self.stdout.write("Stopping…")
         except RuntimeProblem as problem:
             raise CommandError(str(problem)) from problem
+        except PermissionError as refused:
+            raise CommandError(
+                f"{refused.filename} belongs to another user: run as that user, or remove it."
+            ) from refused
         except KeyboardInterrupt:
             self.stdout.write("Stopped before everything ran.")
