@@ -37,7 +37,7 @@ STEPS: dict[str, Text] = {
     "credentials": gettext_lazy("企业 ID 与 Secret"),
     "agent": gettext_lazy("AgentId 与可见范围"),
     "permission": gettext_lazy("客户联系权限"),
-    "members": gettext_lazy("可用的成员"),
+    "members": gettext_lazy("可用的员工"),
     "callback": gettext_lazy("接收回调"),
 }
 # Which field of the form a refusal is about.
@@ -197,7 +197,7 @@ def _agent(wecom: WeComClient) -> Iterator[Verdict]:
         yield Verdict(
             "agent",
             False,
-            _("应用“%(name)s”可见 %(departments)d 个部门、另有 %(members)d 位成员，不是整个企业。")
+            _("应用“%(name)s”可见 %(departments)d 个部门、另有 %(members)d 位员工，不是整个企业。")
             % {"name": agent.name, "departments": departments, "members": len(agent.userids)},
             _("如果有导购不在其中，请在企业微信管理后台 › 应用管理 › 本应用 › 可见范围 加入。"),
             partial=True,
@@ -212,9 +212,9 @@ def _permission(wecom: WeComClient) -> Iterator[Verdict]:
 def _members(wecom: WeComClient) -> Iterator[Verdict]:
     count = len(wecom.follow_users())
     if count:
-        yield Verdict("members", True, _("%(count)d 位成员开通了客户联系。") % {"count": count})
+        yield Verdict("members", True, _("%(count)d 位员工开通了客户联系。") % {"count": count})
     else:
-        yield Verdict("members", False, _("可见范围里没有开通客户联系的成员，同步不到客户。"), str(SCOPE), partial=True)
+        yield Verdict("members", False, _("可见范围里没有开通客户联系的员工，同步不到客户。"), str(SCOPE), partial=True)
 
 
 def _callback_verdict(last_heard: datetime | None) -> Verdict:

@@ -39,10 +39,10 @@ class Policy:
 
 
 SYNC = _("重新同步后再试。")
-ADMIN = _("在企业微信管理后台检查后，到 设置 › 企业微信 重新检测。")
-LICENCE = _("在服务商后台为成员购买并激活接口许可。")
+ADMIN = _("在企业微信管理后台检查后，到 设置 › 企微接入 重新检测。")
+LICENCE = _("在服务商后台为员工购买并激活接口许可。")
 CALLABLE = _("在企业微信管理后台 › 客户联系 › 客户 › API，把本应用加入“可调用接口的应用”，再重新检测。")
-SCOPE = _("在企业微信管理后台把成员加入本应用的可见范围，并在“客户联系 › 权限配置”里为他开通，再重新检测。")
+SCOPE = _("在企业微信管理后台把员工加入本应用的可见范围，并在“客户联系 › 权限配置”里为他开通，再重新检测。")
 SECRET = _("在企业微信管理后台 › 应用管理 打开本应用，重新查看 Secret 并填入；确认应用没有停用。")
 SHORTEN = _("按提示修改内容后再保存。")
 LATER = _("不用处理，系统稍后自动重试。")
@@ -69,9 +69,9 @@ UNNAMED = _refused("rejected", _("企业微信拒绝了这个请求。"))
 
 _BAD_SECRET = _config("bad_secret", _("Secret 不正确，或应用已停用、Secret 已重置。"), SECRET)
 _NOT_ALLOWED = _config("permission_withdrawn", _("应用没有调用这个接口的权限。"), CALLABLE)
-_OUT_OF_SCOPE = _state("out_of_scope", _("成员不在应用的可见范围内。"), SCOPE)
-_NO_MEMBER = _state("no_member", _("企业微信里没有这个成员。"), SYNC)
-_NO_RELATION = _state("no_relation", _("客户与成员已不是好友。"), SYNC)
+_OUT_OF_SCOPE = _state("out_of_scope", _("员工不在应用的可见范围内。"), SCOPE)
+_NO_MEMBER = _state("no_member", _("企业微信里没有这个员工。"), SYNC)
+_NO_RELATION = _state("no_relation", _("客户与员工已不是好友。"), SYNC)
 _BAD_PARAMETER = _refused("bad_parameter", _("请求里有企业微信不接受的内容。"), SHORTEN)
 _MISSING = _refused("missing_parameter", _("请求里缺少企业微信要求的内容。"))
 _CONTENT = _refused("content_invalid", _("内容不符合企业微信的要求。"), SHORTEN)
@@ -79,7 +79,7 @@ _MEDIA = _refused("media_invalid", _("素材的格式、大小或尺寸不符合
 _TAG = _state("tag_gone", _("企业微信里没有这个标签。"), SYNC)
 _TRANSFER = _state("transferring", _("客户或群正在继承中。"))
 _PROVIDER = _config("provider_authorisation", _("服务商授权已失效。"), _("请企业重新授权。"))
-_LICENCE = _config("no_licence", _("成员没有可用的接口许可。"), LICENCE)
+_LICENCE = _config("no_licence", _("员工没有可用的接口许可。"), LICENCE)
 _CODES = _refused("code_expired", _("授权码已用过或过期。"), _("重新打开页面。"))
 _DISCONNECTED = _config("miniprogram_unbound", _("小程序或开放平台账号与企业的绑定不对。"), ADMIN)
 _CAP = _config("cap_reached", _("数量已到企业微信的上限。"), _("删除不用的，或向企业微信申请更多。"))
@@ -160,7 +160,7 @@ _BY_CODE: tuple[tuple[Policy, tuple[int, ...]], ...] = (
     # customer contact (§22.4)
     (_state("no_contact", _("客户不存在，或跟进人不在应用的可见范围内。"), SYNC), (40096, 610004, 610014, 90511)),
     (_NO_RELATION, (84061, 84084, 40131)),
-    (_state("member_not_ready", _("成员没有激活或没有实名。"), _("请成员登录企业微信并完成实名。")), (40098, 41054)),
+    (_state("member_not_ready", _("员工没有激活或没有实名。"), _("请员工登录企业微信并完成实名。")), (40098, 41054)),
     (_state("transfer_refused", _("不能这样继承。")), (40097, 40099, 40128, 40130, 40143, 90500, 90502, 90503, 90504)),
     (_TRANSFER, (40100, 40129, 90507, 90508)),
     (_CAP, (40126, 41045, 41055, 41095, 610001)),
@@ -169,15 +169,15 @@ _BY_CODE: tuple[tuple[Policy, tuple[int, ...]], ...] = (
     (_state("welcome_too_late", _("欢迎语已过 20 秒，或聊天已经开始。")), (41050, 41051)),
     (_state("not_agreed", _("客户没有同意会话存档。")), (41053,)),
     (_config("not_linked", _("没有绑定微信开发者账号，或不能修改别人的内容。")), (41057, 41058, 41098, 41099)),
-    (_state("not_published", _("成员还没有发表这条朋友圈。")), (41062,)),
+    (_state("not_published", _("员工还没有发表这条朋友圈。")), (41062,)),
     (Policy(Act.EARLY, "wecom.still_dispatching", _("企业微信还在分发这个任务。"), LATER, 30), (41063, 41079)),
     (_wait("too_many_jobs", _("正在进行的朋友圈任务太多。"), 120), (41078,)),
     (_state("task_cancelled", _("任务已取消。")), (41093,)),
     (_wait("remind_limit", _("每个任务 24 小时内最多提醒 3 次。"), 24 * 3600), (41094,)),
     (_state("no_group", _("不是这个企业的客户群。"), SYNC), (90501, 90509)),
-    (_config("corp_inactive", _("企业没有认证，或一年没有活跃成员。")), (90510, 43009, 610016)),
+    (_config("corp_inactive", _("企业没有认证，或一年没有活跃员工。")), (90510, 43009, 610016)),
     # identities and messages (§22.5)
-    (_state("no_wechat", _("成员没有绑定微信。")), (43004,)),
+    (_state("no_wechat", _("员工没有绑定微信。")), (43004,)),
     (_DISCONNECTED, (610015, 610017, 845001, 845002, 845003)),
 )
 
