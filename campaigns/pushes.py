@@ -169,7 +169,7 @@ def _check(draft: Draft) -> list[FieldError]:
     if not 0 <= draft.priority <= 100:
         errors.append(FieldError("priority", "campaigns.priority", _("优先级应在 0 到 100 之间。")))
     if not 0 <= draft.holdout_percent <= 90:
-        errors.append(FieldError("holdout_percent", "campaigns.holdout", _("对照组应在 0% 到 90% 之间。")))
+        errors.append(FieldError("holdout_percent", "campaigns.holdout", _("对照组应在百分之 0 到 90 之间。")))
     if draft.max_recipients is not None and draft.max_recipients < 1:
         errors.append(
             FieldError("max_recipients", "campaigns.max_recipients", _("最多人数应大于 0。"), _("不限请留空。"))
@@ -239,14 +239,9 @@ def _check_contents(push: Push) -> None:
 
 def _empty(expected: forecast.Forecast) -> AudienceEmpty:
     figures = tally.Figures(expected.selected, expected.planned, expected.holdout, dict(expected.suppressed))
-    message = tally.empty_sentence(figures)
-    return AudienceEmpty(
-        message,
-        remedy=_("请调整人群，或改期。"),
-        errors=[
-            FieldError("segment_id", AudienceEmpty.code, message, _("请调整人群，或改期。")),
-        ],
-    )
+    message, remedy = tally.empty_sentence(figures), tally.empty_remedy()
+    errors = [FieldError("segment_id", AudienceEmpty.code, message, remedy)]
+    return AudienceEmpty(message, remedy=remedy, errors=errors)
 
 
 def _locked(push_id: int) -> Push:

@@ -65,7 +65,7 @@ def finish(*, question: Question, state: dict[str, Any]) -> None:
     state["stage"] = "done"
     if not figures.planned:
         with override("zh-hans"):
-            error = empty_sentence(figures)
+            error = f"{empty_sentence(figures)}{empty_remedy()}"
         over = Push.Status.DONE if question.push.sop_version_id else Push.Status.FAILED
         Push.objects.filter(pk=push_id).update(
             status=over, counts=counts, error=error, planned_at=question.at, done_at=question.at
@@ -95,17 +95,41 @@ def of_push(question: Question) -> Figures:
     return figures
 
 
+def of_counts(push: Push) -> Figures:
+    """The figures that a finished plan left with the push."""
+    counts = push.counts
+    return Figures(
+        counts.get("selected", 0),
+        counts.get("planned", 0),
+        counts.get("holdout", 0),
+        dict(counts.get("suppressed", {})),
+    )
+
+
+def trouble(push: Push) -> str:
+    """Why the push failed, in the active language; empty when it did not. `Push.error` itself is Chinese."""
+    figures = of_counts(push)
+    if push.status == Push.Status.FAILED and "selected" in push.counts and not figures.planned:
+        return f"{empty_sentence(figures)}{empty_remedy()}"
+    return push.error
+
+
+def empty_remedy() -> str:
+    """What to do when there is nobody to send to."""
+    return _("请调整人群，或改期。")
+
+
 def empty_sentence(figures: Figures) -> str:
     """Why there is nobody to send to, in the active language."""
     if not figures.selected:
-        return _("没有可发送的客户。这个人群现在是空的。请调整人群。")
+        return _("没有可发送的客户。这个人群现在是空的。")
     why = _("、").join(
         f"{Reason(reason).label} {count:,}"
         for reason, count in sorted(figures.suppressed.items(), key=lambda item: -item[1])
     )
     if figures.holdout:
         why = _("、").join([*([why] if why else []), _("对照组 %(n)s") % {"n": f"{figures.holdout:,}"}])
-    return _("没有可发送的客户。圈选的 %(n)s 人都未能发送：%(why)s。请调整人群，或改期。") % {
+    return _("没有可发送的客户。圈选的 %(n)s 人都不能发：%(why)s。") % {
         "n": f"{figures.selected:,}",
         "why": why,
     }

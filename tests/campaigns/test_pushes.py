@@ -60,7 +60,7 @@ def test_an_empty_audience_is_refused_with_its_reasons(orchard):
         act(orchard, pushes.send, push)
 
     assert refused.value.problem_code == "campaigns.audience_empty"
-    assert str(refused.value.detail) == "没有可发送的客户。圈选的 2 人都未能发送：无好友 2。请调整人群，或改期。"
+    assert str(refused.value.detail) == "没有可发送的客户。圈选的 2 人都不能发：无好友 2。"
     assert [error.field for error in refused.value.errors] == ["segment_id"]
     assert orchard.again(push).status == "draft"
 
