@@ -160,7 +160,7 @@ def _check_leaf(leaf: dict[str, Any], path: str) -> Iterator[FieldError]:
             f"{path}.kind",
             "tagging.unknown_kind",
             _("没有这种条件：%(kind)s。") % {"kind": params.shown(kind)},
-            _("可用的条件：%(kinds)s。") % {"kinds": "、".join(known.kind for known in conditions.kinds())},
+            _("可用的条件：%(kinds)s。") % {"kinds": _("、").join(known.kind for known in conditions.kinds())},
         )
         return
     errors = list(params.check(condition.params, leaf, path))

@@ -92,7 +92,7 @@ class Names:
 
     def of(self, type_: str, one_or_many: Any) -> str:
         """`小林、小陈` for one id or a list of them."""
-        return "、".join(self._known.get((type_, value), f"#{value}") for value in values(one_or_many))
+        return _("、").join(self._known.get((type_, value), f"#{value}") for value in values(one_or_many))
 
 
 class Condition(ABC):

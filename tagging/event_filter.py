@@ -74,7 +74,15 @@ def _check_entry(key: str, value: Any, *, event: str, path: str) -> Iterator[Fie
             path,
             "tagging.unknown_field",
             _("%(event)s 没有属性 %(prop)s。") % {"event": event_types.label_of(event), "prop": shown(prop)},
-            _("可用的属性：%(props)s；整数属性可加 min_ 或 max_。") % {"props": "、".join(props or ()) or _("任意")},
+            _("可用的属性：%(props)s；整数属性可加 min_ 或 max_。") % {"props": _("、").join(props or ()) or _("任意")},
+        )
+        return
+    if bound and props is not None and props[prop] != "int":
+        yield FieldError(
+            path,
+            "tagging.wrong_type",
+            _("属性 %(prop)s 不是整数，不能加 min_ 或 max_。") % {"prop": prop},
+            _("去掉前缀，写要等于的值。"),
         )
         return
     expected = "int" if bound else (props or {}).get(prop, "any")

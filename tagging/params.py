@@ -47,7 +47,7 @@ def check(params: Sequence[Param], leaf: Mapping[str, Any], path: str) -> Iterat
                 f"{path}.{name}",
                 "tagging.unknown_field",
                 _("这个条件没有字段 %(name)s。") % {"name": shown(name)},
-                _("可用的字段：%(names)s。") % {"names": "、".join(known)},
+                _("可用的字段：%(names)s。") % {"names": _("、").join(known)},
             )
     for param in params:
         if leaf.get(param.name) is None:
@@ -162,7 +162,11 @@ def _wrong_type(param: Param, value: Any, path: str) -> FieldError:
 
 def _wanted(param: Param) -> str:
     if param.type == "choice":
-        return _("可选：%(choices)s。") % {"choices": "、".join(f"{key}（{label}）" for key, label in param.choices)}
+        return _("可选：%(choices)s。") % {
+            "choices": _("、").join(
+                _("%(key)s（%(label)s）") % {"key": key, "label": label} for key, label in param.choices
+            )
+        }
     wanted = {
         "int": _("填整数。"),
         "text": _("填 1 到 200 个字符的文本。"),

@@ -159,7 +159,7 @@ def _check(values: Mapping[str, Any]) -> None:
                 "rule.event_type",
                 "tagging.unknown_event",
                 _("行为目录里没有 %(event)s。") % {"event": params.shown(event)},
-                _("可用的行为：%(types)s；品牌自定义的以 x_ 开头。") % {"types": "、".join(event_types.names())},
+                _("可用的行为：%(types)s；品牌自定义的以 x_ 开头。") % {"types": _("、").join(event_types.names())},
             )
         )
     else:

@@ -44,7 +44,7 @@ def check(leaf: Mapping[str, Any], path: str, *, required: bool = False) -> Iter
         yield FieldError(
             f"{path}.{said[1]}",
             "tagging.impossible_window",
-            _("一个条件只能有一个时间窗口，这里同时写了 %(both)s。") % {"both": "、".join(said)},
+            _("一个条件只能有一个时间窗口，这里同时写了 %(both)s。") % {"both": _("、").join(said)},
             _("只保留 days、hours、calendar 中的一个。"),
         )
     if leaf.get("offset") is not None and "calendar" not in said:

@@ -15,7 +15,7 @@ from tagging.sql import Sql, all_of, exists
 
 EVENT = Param("event", gettext_lazy("行为"), "event", required=True)
 WHERE = Param("where", gettext_lazy("筛选"), "where")
-RECENCY_OPS = (("within", gettext_lazy("有过")), ("not_within", gettext_lazy("没有")))
+RECENCY_OPS = (("within", gettext_lazy("窗口内有过")), ("not_within", gettext_lazy("窗口内没有")))
 EVIDENCE = 20
 
 
@@ -33,7 +33,7 @@ class _OnEvents(Condition):
                 f"{path}.event",
                 "tagging.unknown_event",
                 _("行为目录里没有 %(event)s。") % {"event": shown(event)},
-                _("可用的行为：%(types)s；品牌自定义的以 x_ 开头。") % {"types": "、".join(event_types.names())},
+                _("可用的行为：%(types)s；品牌自定义的以 x_ 开头。") % {"types": _("、").join(event_types.names())},
             )
             return
         if leaf.get("where") is not None:
@@ -62,8 +62,7 @@ class _OnEvents(Condition):
 
     def _subject(self, leaf: Leaf) -> str:
         """近 30 天 商品浏览（品类 婴童）"""
-        event = leaf["event"]
-        return f"{windows.phrase(leaf)} {_named(leaf)}" if event else ""
+        return _("%(window)s %(event)s") % {"window": windows.phrase(leaf), "event": _named(leaf)}
 
 
 class EventCount(_OnEvents):
@@ -163,7 +162,7 @@ class EventSum(_OnEvents):
 
     def actual_text(self, leaf: Leaf, actual: Any, zone: ZoneInfo) -> str:
         """¥199.00（2 次，最近 …）."""
-        return f"{yuan(actual['sum_fen'])}（{super().actual_text(leaf, actual, zone)}）"
+        return yuan(actual["sum_fen"]) + _("（%(parts)s）") % {"parts": super().actual_text(leaf, actual, zone)}
 
     def sentence(self, leaf: Leaf, names: Names) -> str:
         """近 90 天 订单付款 合计 ≥ ¥199.00."""

@@ -111,7 +111,12 @@ class Profile(Condition):
                 f"{path}.op",
                 "tagging.unknown_choice",
                 _("%(field)s不能用“%(op)s”比较。") % {"field": field.label, "op": OP_LABELS[op]},
-                _("可选：%(choices)s。") % {"choices": "、".join(f"{name}（{OP_LABELS[name]}）" for name in field.ops)},
+                _("可选：%(choices)s。")
+                % {
+                    "choices": _("、").join(
+                        _("%(key)s（%(label)s）") % {"key": name, "label": OP_LABELS[name]} for name in field.ops
+                    )
+                },
             )
             return
         yield from _check_operands(leaf, field, path)
@@ -152,11 +157,11 @@ class Profile(Condition):
 
     def sentence(self, leaf: Leaf, names: Names) -> str:
         """性别 是 女; 最近互动 早于 30 天前; 来源 没有值."""
-        field, op = FIELDS[leaf["field"]], leaf["op"]
+        field = FIELDS[leaf["field"]]
         said = _operand_phrase(leaf, field)
         if leaf.get("or_missing") and field.missing:
             said = _("%(said)s，或没有值") % {"said": said}
-        return f"{field.label} {said}" if op else str(field.label)
+        return f"{field.label} {said}"
 
     def describe(self) -> dict[str, Any]:
         """Each field with its type, operators and choices."""

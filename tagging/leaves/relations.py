@@ -91,7 +91,7 @@ class FollowedBy(Condition):
         for follow in actual:
             note = _("已删除") if follow["lost_at"] else follow["store"]
             said.append(follow["guide"] + (_("（%(parts)s）") % {"parts": note} if note else ""))
-        return "、".join(said)
+        return _("、").join(said)
 
     def sentence(self, leaf: Leaf, names: Names) -> str:
         """是导购 小林 的好友."""
@@ -101,7 +101,7 @@ class FollowedBy(Condition):
         if leaf.get("store") is not None:
             parts.append(_("门店 %(names)s") % {"names": names.of("store", leaf["store"])})
         if leaf.get("state") is not None:
-            parts.append(_("来源 %(names)s") % {"names": "、".join(params.values(leaf["state"]))})
+            parts.append(_("来源 %(names)s") % {"names": _("、").join(params.values(leaf["state"]))})
         whom = _("，").join(parts) or _("任一导购")
         live, has_not = leaf.get("live", True), leaf.get("op") == "has_not"
         if live is False:

@@ -13,7 +13,7 @@ from tagging.conditions import Condition, Frame, Leaf, Names, Reference
 from tagging.params import Param
 from tagging.sql import Sql, all_of, exists
 
-OPS = (("has", gettext_lazy("有")), ("has_not", gettext_lazy("没有")))
+OPS = (("has", gettext_lazy("有该标签")), ("has_not", gettext_lazy("没有该标签")))
 
 
 class HasTag(Condition):

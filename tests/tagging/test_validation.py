@@ -1,0 +1,146 @@
+"""A wrong tree is refused with the place, what is wrong and what to do."""
+
+import json
+
+import pytest
+from django.utils import translation
+
+from scrm.lib.errors import Invalid
+from tagging import compiler, segments
+from tenants.scope import brand_scope
+
+COUNT = {"kind": "event_count", "event": "product_view", "op": "gte", "value": 1}
+GENDER = {"kind": "profile", "field": "gender", "op": "eq", "value": 2}
+
+
+def nested(levels):
+    tree = GENDER
+    for _level in range(levels):
+        tree = {"all": [tree]}
+    return tree
+
+
+@pytest.mark.parametrize(
+    ("tree", "field", "code"),
+    [
+        (None, "tree", "tagging.wrong_type"),
+        ([GENDER], "tree", "tagging.wrong_type"),
+        ({}, "tree.kind", "tagging.unknown_kind"),
+        ({"kind": ["profile"]}, "tree.kind", "tagging.unknown_kind"),
+        ({"kind": "horoscope"}, "tree.kind", "tagging.unknown_kind"),
+        ({"all": [GENDER], "any": [GENDER]}, "tree", "tagging.bad_group"),
+        ({"all": GENDER}, "tree.all", "tagging.wrong_type"),
+        ({"any": []}, "tree.any", "tagging.empty_group"),
+        ({"all": [GENDER, {"none": []}]}, "tree.all[1].none", "tagging.empty_group"),
+        (nested(9), "tree" + ".all[0]" * 8, "tagging.too_deep"),
+        ({"all": [{"any": [GENDER] * 30}, {"any": [GENDER] * 21}]}, "tree", "tagging.too_many_conditions"),
+        ({"all": [GENDER] * 51}, "tree.all", "tagging.too_many_conditions"),
+        ({"all": [GENDER, {**COUNT, "event": "product_veiw"}]}, "tree.all[1].event", "tagging.unknown_event"),
+        ({**COUNT, "event": 7}, "tree.event", "tagging.unknown_event"),
+        ({**COUNT, "value": "3"}, "tree.value", "tagging.wrong_type"),
+        ({**COUNT, "value": True}, "tree.value", "tagging.wrong_type"),
+        ({**COUNT, "value": -1}, "tree.value", "tagging.out_of_range"),
+        ({**COUNT, "op": "lt", "value": 0}, "tree.value", "tagging.out_of_range"),
+        ({**COUNT, "op": ">="}, "tree.op", "tagging.unknown_choice"),
+        ({**COUNT, "dayz": 3}, "tree.dayz", "tagging.unknown_field"),
+        ({"kind": "event_count", "event": "sign_in", "op": "eq"}, "tree.value", "tagging.missing_field"),
+        ({**COUNT, "days": 0}, "tree.days", "tagging.out_of_range"),
+        ({**COUNT, "days": 10**30}, "tree.days", "tagging.out_of_range"),
+        ({**COUNT, "days": 3, "calendar": "month"}, "tree.calendar", "tagging.impossible_window"),
+        ({**COUNT, "offset": -1}, "tree.offset", "tagging.impossible_window"),
+        ({**COUNT, "calendar": "month", "offset": 1}, "tree.offset", "tagging.out_of_range"),
+        ({**COUNT, "where": {"colour": "red"}}, "tree.where.colour", "tagging.unknown_field"),
+        ({**COUNT, "where": {"min_category": 3}}, "tree.where.min_category", "tagging.wrong_type"),
+        ({**COUNT, "where": {"min_dwell_seconds": "15"}}, "tree.where.min_dwell_seconds", "tagging.wrong_type"),
+        ({**COUNT, "where": {"category": []}}, "tree.where.category", "tagging.wrong_type"),
+        ({**COUNT, "where": "婴童"}, "tree.where", "tagging.wrong_type"),
+        (
+            {"kind": "event_sum", "event": "sign_in", "op": "gte", "value": 1},
+            "tree.event",
+            "tagging.no_amount",
+        ),
+        ({"kind": "event_recency", "event": "sign_in", "op": "within"}, "tree.days", "tagging.missing_field"),
+        ({**GENDER, "field": "shoe_size"}, "tree.field", "tagging.unknown_choice"),
+        ({**GENDER, "op": "contains"}, "tree.op", "tagging.unknown_choice"),
+        ({**GENDER, "value": 9}, "tree.value", "tagging.unknown_choice"),
+        ({**GENDER, "value": True}, "tree.value", "tagging.unknown_choice"),
+        ({**GENDER, "value": None}, "tree.value", "tagging.missing_field"),
+        ({"kind": "profile", "field": "name", "op": "eq", "value": "a\0b"}, "tree.value", "tagging.wrong_type"),
+        ({"kind": "profile", "field": "name", "op": "eq", "value": "\ud800"}, "tree.value", "tagging.wrong_type"),
+        (
+            {"kind": "profile", "field": "created_at", "op": "before", "value": "2026-11-01"},
+            "tree.value",
+            "tagging.wrong_type",
+        ),
+        (
+            {"kind": "profile", "field": "created_at", "op": "before", "value": "2026-11-31T00:00:00Z"},
+            "tree.value",
+            "tagging.wrong_type",
+        ),
+        ({"kind": "profile", "field": "phone", "op": "eq", "value": "138"}, "tree.op", "tagging.unknown_choice"),
+        ({"kind": "tag"}, "tree.tag_id", "tagging.missing_field"),
+        ({"kind": "tag", "tag_id": [1, "x"]}, "tree.tag_id[1]", "tagging.wrong_type"),
+        ({"kind": "tag", "tag_id": list(range(1, 102))}, "tree.tag_id", "tagging.out_of_range"),
+        ({"kind": "follow", "live": "yes"}, "tree.live", "tagging.unknown_choice"),
+        ({"kind": "lifecycle", "stage": "asleep"}, "tree.stage", "tagging.unknown_choice"),
+    ],
+)
+def test_names_the_place_and_the_remedy(tree, field, code):
+    for language in ("zh-hans", "en"):
+        with translation.override(language), pytest.raises(Invalid) as refused:
+            compiler.validate(tree)
+
+        (error,) = refused.value.errors
+        assert (error.field, error.code) == (field, code)
+        assert str(error.message).strip()
+        assert str(error.remedy).strip()
+        if language == "en":
+            said = f"{error.message} {error.remedy} {refused.value.detail} {refused.value.remedy}"
+            given = json.dumps(tree, ensure_ascii=False)
+            left = {char for char in said if "\u4e00" <= char <= "\u9fff" and char not in given}
+            assert not left - set("婴童"), said
+
+
+def test_every_wrong_leaf_is_named_at_once():
+    tree = {"all": [{**COUNT, "event": "nope"}, GENDER, {"any": [{"kind": "tag"}, {**GENDER, "op": "?"}]}]}
+
+    with pytest.raises(Invalid) as refused:
+        compiler.validate(tree)
+
+    places = [error.field for error in refused.value.errors]
+    assert places == ["tree.all[0].event", "tree.all[2].any[0].tag_id", "tree.all[2].any[1].op"]
+
+
+def test_eight_levels_and_fifty_leaves_are_allowed():
+    compiler.validate(nested(8))
+    compiler.validate({"all": [{"any": [GENDER] * 25}, {"any": [GENDER] * 25}]})
+    compiler.validate({"all": []})
+
+
+def test_tags_guides_and_stores_must_be_the_brands_own(cast):
+    with brand_scope(cast.other.id):
+        from tagging.models import Tag
+
+        theirs = Tag.objects.create(name="VIP", created_at="2026-11-20T00:00:00Z")
+    tree = {
+        "all": [
+            {"kind": "tag", "tag_id": theirs.pk},
+            {"kind": "tag", "tag": ["没有的"]},
+            {"kind": "follow", "guide": cast.bob.pk, "store": [cast.store.pk, 10**12]},
+        ]
+    }
+
+    with brand_scope(cast.brand.id), pytest.raises(Invalid) as refused:
+        segments.check(tree)
+
+    assert [(error.field, error.code) for error in refused.value.errors] == [
+        ("tree.all[0].tag_id", "tagging.unknown_reference"),
+        ("tree.all[1].tag", "tagging.unknown_reference"),
+        ("tree.all[2].store", "tagging.unknown_reference"),
+    ]
+
+
+@pytest.mark.parametrize("alias", ["c; DROP TABLE x", "C", "", "c c", 'c"'])
+def test_an_alias_is_a_plain_name(alias):
+    with pytest.raises(ValueError, match="alias"):
+        compiler.condition_sql(GENDER, brand_id=1, at=None, alias=alias)
