@@ -6,9 +6,7 @@ import pytest
 from celery import current_app
 from kombu import pools
 
-from contacts import identity
-from contacts.models import Contact
-from events import reactors, resolver
+from events import reactors
 from tests.events.reading import Heard
 
 BROKER = ("broker_url", "broker_read_url", "broker_write_url")
@@ -53,12 +51,8 @@ def _forget_connections() -> None:
 
 @pytest.fixture(autouse=True)
 def reactors_of_the_test(monkeypatch) -> None:
-    """No reactors but the test's own; identities and contacts as the contacts app knows them."""
+    """No reactors but the test's own."""
     monkeypatch.setattr(reactors, "REGISTRY", {})
-    monkeypatch.setattr(resolver, "_resolve", identity.resolve)
-    monkeypatch.setattr(
-        resolver, "_known", lambda ids: set(Contact.objects.filter(pk__in=ids).values_list("pk", flat=True))
-    )
 
 
 @pytest.fixture
