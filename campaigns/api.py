@@ -96,7 +96,7 @@ class PushBriefOut(serializers.Serializer):
     id = serializers.IntegerField()
     name = serializers.CharField()
     channel = serializers.CharField()
-    status = serializers.ChoiceField(choices=Push.Status.choices)
+    status = serializers.CharField(help_text=", ".join(Push.Status.values))
     segment_id = serializers.IntegerField(allow_null=True)
     corp_id = serializers.IntegerField(allow_null=True)
     priority = serializers.IntegerField()
@@ -181,7 +181,7 @@ class DeliveryOut(serializers.Serializer):
     chat_id = serializers.IntegerField(required=False)
     variant_id = serializers.IntegerField(allow_null=True)
     staff_id = serializers.IntegerField(allow_null=True)
-    status = serializers.ChoiceField(choices=DeliveryStatus.choices)
+    status = serializers.CharField(help_text=", ".join(DeliveryStatus.values))
     reason = serializers.CharField(help_text="why it was not sent; see the codes of campaigns.reasons")
     delivered_at = serializers.DateTimeField(allow_null=True)
 

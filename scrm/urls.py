@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("contacts.urls")),
     path("api/v1/", include("tagging.urls")),
     path("api/v1/", include("points.urls")),
+    path("api/v1/", include("campaigns.urls")),
     path("", include("wecom.urls")),
     path("", include("console.urls")),
 ]
