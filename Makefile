@@ -9,6 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 export UV_PYTHON_DOWNLOADS := never
+# Progress at once, also into a file or a pipe.
+export PYTHONUNBUFFERED := 1
 
 # Where PostgreSQL and Valkey run while a command does; outside servers are left alone (docs/operations.md).
 RUN := $(BIN)/python -m scrm.runtime run --

@@ -233,7 +233,8 @@ class Stack:
         known.setdefault("ORCHARD_PUBLIC_URL", f"http://127.0.0.1:{web_port}")
         if "ORCHARD_ALLOWED_HOSTS" in known:
             known["ORCHARD_ALLOWED_HOSTS"] += ",127.0.0.1"  # we ask it there whether it is ready
-        return {**known, "ORCHARD_STATE_DIR": str(self.state.path), "ORCHARD_STACK": str(self.state.path)}
+        ours = {"ORCHARD_STATE_DIR": str(self.state.path), "ORCHARD_STACK": str(self.state.path)}
+        return {**known, **ours, "PYTHONUNBUFFERED": "1"}
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
