@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import connections
 
 # DDL that the product needs at run time: functions that run as the owner.
-OWNER_FUNCTIONS = ("ensure_event_partition(timestamptz)",)
+OWNER_FUNCTIONS = ("ensure_event_partition(timestamptz)", "refresh_statistics(text[])")
 
 _GRANTABLE = """
     SELECT relname FROM pg_class
