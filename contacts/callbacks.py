@@ -101,7 +101,7 @@ def _read_customer(event: CallbackEvent) -> bool:
     pairs = [FollowedContact(detail.person, follow) for follow in detail.follows]
     with brand_scope(event.brand_id):
         corp = found(Corp.objects.filter(pk=event.corp_id))
-        follows.befriend(corp=corp, pairs=pairs, read_at=read_at, at=timezone.now())
+        follows.befriend(corp=corp, listed=follows.Listed.of(corp, pairs), read_at=read_at, at=timezone.now())
     userid = _text(event, "UserID").lower()
     return any(follow.userid.lower() == userid for follow in detail.follows)
 

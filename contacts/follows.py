@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
+from uuid import UUID
 
 from contacts.groups import NEWS, link_members
-from contacts.identity import Attached, Claim, Draft, attach, canonical
+from contacts.identity import Attached, Claim, Draft, Key, attach, canonical, made_ids
 from contacts.models import Follow, Identity, Staff
 from contacts.sets import as_json, clean, execute
 from events import log
@@ -42,23 +43,24 @@ RETURNING staff_id, contact_id, lost_at
 """.format(back="(EXCLUDED.added_at > f.lost_at OR (f.lost_by <> 'contact' AND f.lost_at < %(read_at)s))")
 
 # A guide who left or lost 客户联系 still has the friendship, but cannot be the one we write through.
+# LATERAL: one index look-up per contact, also while the tables grow too fast for their statistics.
 SETTLE = """
 UPDATE contacts_contact c
 SET main_guide_id = s.guide,
     source_state = CASE WHEN c.first_added_at <= s.first_added_at THEN c.source_state ELSE s.state END,
     first_added_at = LEAST(c.first_added_at, s.first_added_at),
     lost_at = s.lost_at
-FROM (SELECT f.contact_id,
-             min(f.added_at) AS first_added_at,
-             (array_agg(f.state ORDER BY f.added_at, f.staff_id))[1] AS state,
-             CASE WHEN bool_or(f.lost_at IS NULL) THEN NULL ELSE max(f.lost_at) END AS lost_at,
-             (array_agg(f.staff_id ORDER BY COALESCE(f.last_interacted_at, f.added_at) DESC, f.staff_id)
-                FILTER (WHERE f.lost_at IS NULL AND g.is_guide AND g.left_at IS NULL))[1] AS guide
-      FROM contacts_follow f
-      JOIN contacts_staff g ON g.brand_id = f.brand_id AND g.id = f.staff_id
-      WHERE f.brand_id = current_setting('orchard.brand_id')::bigint AND f.contact_id = ANY (%(ids)s)
-      GROUP BY f.contact_id) AS s
-WHERE c.brand_id = current_setting('orchard.brand_id')::bigint AND c.id = s.contact_id
+FROM unnest(%(ids)s) AS wanted (id) CROSS JOIN LATERAL (
+    SELECT min(f.added_at) AS first_added_at,
+           (array_agg(f.state ORDER BY f.added_at, f.staff_id))[1] AS state,
+           CASE WHEN bool_or(f.lost_at IS NULL) THEN NULL ELSE max(f.lost_at) END AS lost_at,
+           (array_agg(f.staff_id ORDER BY COALESCE(f.last_interacted_at, f.added_at) DESC, f.staff_id)
+              FILTER (WHERE f.lost_at IS NULL AND g.is_guide AND g.left_at IS NULL))[1] AS guide
+    FROM contacts_follow f
+    JOIN contacts_staff g ON g.brand_id = f.brand_id AND g.id = f.staff_id
+    WHERE f.brand_id = current_setting('orchard.brand_id')::bigint AND f.contact_id = wanted.id
+) AS s
+WHERE c.brand_id = current_setting('orchard.brand_id')::bigint AND c.id = wanted.id AND s.first_added_at IS NOT NULL
   AND ((c.main_guide_id, c.lost_at) IS DISTINCT FROM (s.guide, s.lost_at)
        OR c.first_added_at IS NULL OR s.first_added_at < c.first_added_at)
 """
@@ -99,44 +101,64 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """Pairs as WeCom lists them, made ready to be written. Making it needs no database, so another thread may."""
+
+    pairs: Sequence[FollowedContact]
+    people: dict[str, list[FollowedContact]]
+    """the pairs of each external_userid"""
+    faces: dict[str, dict[str, Any]]
+    """what each person's contact is called and looks like"""
+    keys: dict[str, tuple[Key, ...]]
+    ids: dict[Key, UUID]
+
+    @classmethod
+    def of(cls, corp: Corp, pairs: Sequence[FollowedContact]) -> "Listed":
+        """Group the pairs by person; those with a unionid first, since it is what ties people together."""
+        people: dict[str, list[FollowedContact]] = {}
+        for pair in sorted(pairs, key=lambda pair: not pair.person.unionid):
+            people.setdefault(pair.person.external_userid, []).append(pair)
+        keys = {each: _keys(corp, same) for each, same in people.items()}
+        faces = {each: _face(same) for each, same in people.items()}
+        return cls(pairs, people, faces, keys, made_ids(map(Claim, keys.values()), brand=corp.brand_id))
+
+
+@dataclass(frozen=True, slots=True)
 class _Guide:
     id: int
     active: bool
 
 
 def befriend(
-    *,
-    corp: Corp,
-    pairs: Sequence[FollowedContact],
-    read_at: datetime,
-    at: datetime,
-    run_id: int = 0,
-    announce: bool = True,
+    *, corp: Corp, listed: Listed, read_at: datetime, at: datetime, run_id: int = 0, first_run: bool = False
 ) -> Befriended:
     """Write what WeCom lists: contacts, identities, friendships; a handful of statements however many. Scoped.
 
-    `read_at`: the list was not read before this moment. `announce`: write friend_added for what is new or has come
-    back and is not older than a week. Repeating it changes nothing."""
-    if not pairs:
+    `read_at`: the list was not read before this moment. In a corp's `first_run` everything is new and nothing is news;
+    else friend_added is written for what is new or has come back, unless it is older than a week.
+    Repeating it changes nothing."""
+    if not listed.pairs:
         return Befriended(0, [], 0, [], [])
-    guides = _guides(corp, {pair.follow.userid for pair in pairs})
-    people = _by_person(pairs)
-    attached = attach(claims=[_claim(corp, same, guides) for same in people.values()], at=at)
-    owner = dict(zip(people, attached.contact_ids, strict=True))
-    rows = _follow_rows(pairs, owner, guides)
+    guides = _guides(corp, {pair.follow.userid for pair in listed.pairs})
+    claims = [
+        Claim(listed.keys[each], _draft(listed.faces[each], same, guides)) for each, same in listed.people.items()
+    ]
+    attached = attach(claims=claims, at=at, ids=listed.ids, mostly_new=first_run)
+    owner = dict(zip(listed.people, attached.contact_ids, strict=True))
+    rows = _follow_rows(listed.pairs, owner, guides)
     was_lost = _lost_before(corp.brand_id, rows)
     written = execute(UPSERT, brand=corp.brand_id, run=run_id, read_at=read_at, rows=as_json(rows.values()))
     new = [(staff, contact) for staff, contact, _lost in written if (staff, contact) not in was_lost]
     revived = [(staff, contact) for staff, contact, lost in written if lost is None and was_lost.get((staff, contact))]
-    _refresh(corp, people, owner, attached)
+    _refresh(corp, listed, owner, attached)
     # A contact made a moment ago from one person's pairs was written settled.
     plain = attached.created - attached.shared
     settle_main_guide({contact for _staff, contact in chain(new, revived) if contact not in plain})
     if attached.fresh:
         link_members(corp=corp, fresh=attached.fresh)
-    if announce:
+    if not first_run:
         _announce_added([rows[pair] for pair in chain(new, revived)], brand_id=corp.brand_id, at=at)
-    ids = [owner[pair.person.external_userid] for pair in pairs]
+    ids = [owner[pair.person.external_userid] for pair in listed.pairs]
     return Befriended(len(written), ids, len(attached.created), new, revived)
 
 
@@ -211,31 +233,22 @@ def _since(pair: FollowedContact) -> datetime:
     return pair.follow.added_at or LONG_AGO
 
 
-def _by_person(pairs: Sequence[FollowedContact]) -> dict[str, list[FollowedContact]]:
-    """The pairs of each external_userid; those with a unionid first, since it is what ties people together."""
-    people: dict[str, list[FollowedContact]] = {}
-    for pair in sorted(pairs, key=lambda pair: not pair.person.unionid):
-        people.setdefault(pair.person.external_userid, []).append(pair)
-    return people
-
-
-def _claim(corp: Corp, same: Sequence[FollowedContact], guides: dict[str, _Guide]) -> Claim:
+def _keys(corp: Corp, same: Sequence[FollowedContact]) -> tuple[Key, ...]:
     person = same[0].person
-    keys = [
-        (Identity.Type.EXTERNAL_USERID.value, canonical("external_userid", person.external_userid, scope=corp.corpid))
-    ]
-    if person.unionid:
-        keys.append((Identity.Type.UNIONID.value, person.unionid))
+    external = canonical("external_userid", person.external_userid, scope=corp.corpid)
+    mine: Key = (Identity.Type.EXTERNAL_USERID.value, external)
+    return (mine, (Identity.Type.UNIONID.value, person.unionid)) if person.unionid else (mine,)
+
+
+def _draft(face: dict[str, Any], same: Sequence[FollowedContact], guides: dict[str, _Guide]) -> Draft:
+    """A new contact as `settle_main_guide` would leave it."""
     live = [(_since(pair), -guides[pair.follow.userid].id) for pair in same if guides[pair.follow.userid].active]
-    first = min(same, key=lambda pair: (_since(pair), guides[pair.follow.userid].id))
-    return Claim(
-        tuple(keys),
-        Draft(
-            **_face(same),
-            main_guide_id=-max(live)[1] if live else None,
-            source_state=clean(first.follow.state, 64),
-            first_added_at=_since(first),
-        ),
+    first = min(same, key=lambda pair: (_since(pair), guides[pair.follow.userid].id)) if len(same) > 1 else same[0]
+    return Draft(
+        **face,
+        main_guide_id=-max(live)[1] if live else None,
+        source_state=clean(first.follow.state, 64),
+        first_added_at=_since(first),
     )
 
 
@@ -286,12 +299,15 @@ def _lost_before(brand_id: int, rows: Iterable[tuple[int, int]]) -> dict[tuple[i
     return {(staff, contact): lost for staff, contact, lost in found}
 
 
-def _refresh(corp: Corp, people: dict[str, list[FollowedContact]], owner: dict[str, int], attached: Attached) -> None:
+def _refresh(corp: Corp, listed: Listed, owner: dict[str, int], attached: Attached) -> None:
     """Names, pictures and phones of the contacts we knew already."""
-    rows = {owner[each]: {"id": owner[each], **_face(same)} for each, same in people.items()}
-    known = [row for contact, row in rows.items() if contact not in attached.created]
-    if known:
-        execute(REFRESH, brand=corp.brand_id, rows=as_json(known))
+    rows = {
+        owner[each]: {"id": owner[each], **face}
+        for each, face in listed.faces.items()
+        if owner[each] not in attached.created
+    }
+    if rows:
+        execute(REFRESH, brand=corp.brand_id, rows=as_json(rows.values()))
 
 
 def _announce_added(rows: Iterable[dict[str, Any]], *, brand_id: int, at: datetime) -> None:

@@ -6,8 +6,9 @@ together belong to two contacts, both contacts are kept and an IdentityConflict 
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 from django.utils.translation import gettext as _
 
@@ -27,7 +28,7 @@ SCOPED_BY = {"external_userid": "corpid", "openid": "appid"}
 """Ids that are only unique within a corp or an app: the field that names it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Draft:
     """What a contact starts with if the person turns out to be new."""
 
@@ -41,12 +42,12 @@ class Draft:
     first_added_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Claim:
     """Identities seen together: whoever showed them says they are one person. The first one decides in a conflict."""
 
     keys: tuple[Key, ...]
-    draft: Draft = Draft()
+    draft: Draft = field(default_factory=Draft)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,28 +65,36 @@ class Attached:
     conflicts: int
 
 
-def attach(*, claims: Sequence[Claim], at: datetime) -> Attached:
+def made_ids(claims: Iterable[Claim], *, brand: int) -> dict[Key, UUID]:
+    """The ids of all identities of the claims. Needs no database."""
+    return {key: made_id(brand, "identity", *key) for claim in claims for key in claim.keys}
+
+
+def attach(
+    *, claims: Sequence[Claim], at: datetime, ids: Mapping[Key, UUID] | None = None, mostly_new: bool = False
+) -> Attached:
     """Find or make the contact of each claim, set-at-a-time. Scoped. A repeat changes nothing.
 
     New identities join the contact of those already known; events that waited for them are linked. While it has
-    something new to write it holds the brand's identity lock, so that two workers never make one person twice."""
+    something new to write it holds the brand's identity lock, so that two workers never make one person twice;
+    `mostly_new` takes the lock without looking first. `ids`: what `made_ids` gives for the claims, if made already."""
     brand = current_brand_id()
-    keys = {key for claim in claims for key in claim.keys}
-    there = _known(keys, brand=brand)
-    if len(there) < len(keys):
+    ids = made_ids(claims, brand=brand) if ids is None else ids
+    owners_of = {} if mostly_new else _known(ids, brand=brand)
+    if len(owners_of) < len(ids):
         execute("SELECT pg_advisory_xact_lock(hashtextextended('contacts.identity', %(brand)s))", brand=brand)
-        there = _known(keys, brand=brand)
-    before = set(there)
-    drafts, owners, conflicts = _settle(claims, there)
+        owners_of |= _known({key: id_ for key, id_ in ids.items() if key not in owners_of}, brand=brand)
+    before = set(owners_of)
+    drafts, owners, conflicts = _settle(claims, owners_of)
     made = _insert_contacts(drafts, brand=brand, at=at)
 
     def real(owner: int) -> int:
         return made[-owner - 1] if owner < 0 else owner
 
     contact_ids = [real(owner) for owner in owners]
-    fresh = {key: real(owner) for key, owner in there.items() if key not in before}
+    fresh = {key: real(owner) for key, owner in owners_of.items() if key not in before}
     if fresh:
-        _insert_identities(fresh, brand=brand, at=at)
+        _insert_identities(fresh, ids, brand=brand, at=at)
         log.link([(type_, value, contact_id) for (type_, value), contact_id in fresh.items()])
     clashes = [(real(mine), real(other), key) for mine, other, key in conflicts]
     return Attached(
@@ -99,8 +108,8 @@ def attach(*, claims: Sequence[Claim], at: datetime) -> Attached:
 
 def resolve(identities: Iterable[Key]) -> dict[Key, int]:
     """The contacts of those identities that are known. Scoped; one query. Registered with `events.resolver`."""
-    keys = set(identities)
-    return _known(keys, brand=current_brand_id()) if keys else {}
+    brand = current_brand_id()
+    return _known({key: made_id(brand, "identity", *key) for key in identities}, brand=brand)
 
 
 def known(contact_ids: Iterable[int]) -> set[int]:
@@ -148,15 +157,18 @@ def canonical(type_: str, value: str, *, scope: str = "") -> str:
     return value
 
 
-def _known(keys: Iterable[Key], *, brand: int) -> dict[Key, int]:
+def _known(ids: Mapping[Key, UUID], *, brand: int) -> dict[Key, int]:
+    """The contacts of these identities, looked up by the ids that are made of them."""
+    if not ids:
+        return {}
     found = execute(
-        """SELECT i.type, i.value, i.contact_id
-           FROM json_to_recordset(%(rows)s) AS r (t text, v text)
-           JOIN contacts_identity i ON i.brand_id = %(brand)s AND i.type = r.t AND i.value = r.v""",
-        rows=as_json({"t": type_, "v": value} for type_, value in keys),
+        """SELECT i.id, i.contact_id FROM unnest(%(ids)s::uuid[]) AS wanted (id)
+           JOIN contacts_identity i ON i.brand_id = %(brand)s AND i.id = wanted.id""",
+        ids="{" + ",".join(map(str, ids.values())) + "}",
         brand=brand,
     )
-    return {(type_, value): contact_id for type_, value, contact_id in found}
+    contacts: dict[UUID, int] = dict(found)
+    return {key: contacts[id_] for key, id_ in ids.items() if id_ in contacts}
 
 
 def _settle(
@@ -202,11 +214,8 @@ def _insert_contacts(drafts: Sequence[Draft], *, brand: int, at: datetime) -> li
     return [row[0] for row in inserted]
 
 
-def _insert_identities(fresh: Mapping[Key, int], *, brand: int, at: datetime) -> None:
-    rows = [
-        {"id": made_id(brand, "identity", type_, value), "t": type_, "v": value, "c": contact_id}
-        for (type_, value), contact_id in fresh.items()
-    ]
+def _insert_identities(fresh: Mapping[Key, int], ids: Mapping[Key, UUID], *, brand: int, at: datetime) -> None:
+    rows = [{"id": str(ids[key]), "t": key[0], "v": key[1], "c": contact_id} for key, contact_id in fresh.items()]
     execute(
         """INSERT INTO contacts_identity (brand_id, id, contact_id, type, value, first_seen_at)
            SELECT %(brand)s, id, c, t, v, %(at)s

@@ -10,11 +10,9 @@ import logging
 import os
 import threading
 import time
-from collections import deque
-from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,23 +23,23 @@ from django.utils.translation import gettext as _
 
 from contacts import directory, follows, groups
 from contacts.models import GroupChat, SyncChunk, SyncRun
+from contacts.reading import Portion, portions
 from contacts.sets import execute
 from scrm.lib.errors import Conflict, found
 from tenants.scope import brand_scope
 from wecom.client import WeComClient
 from wecom.errors import Misconfigured, Rejected, Throttled, Unreachable, WeComError
 from wecom.models import Corp
-from wecom.types import ContactPage, FollowedContact, GroupDetail
+from wecom.types import GroupDetail
 
 logger = logging.getLogger(__name__)
 
 GUIDES_PER_CHUNK = 100
-PAIRS_PER_PAGE = 100
-PAGES_AHEAD = 12
-"""read from WeCom while earlier ones are written"""
 PAIRS_PER_WRITE = 1000
 WRITES_PER_STEP = 50
-GROUPS_PER_STEP = 20
+GROUPS_PER_STEP = 40
+GROUPS_AT_ONCE = 4
+"""calls under way at a time"""
 MOST_GUIDES_AT_ONCE = 1000
 """above this WeCom lists groups only by owner"""
 ATTEMPTS = 5
@@ -54,16 +52,6 @@ class Overtaken(Conflict):
     """Another worker moved this run on; what we had read was not written."""
 
     code = "contacts.sync_overtaken"
-
-
-@dataclass(slots=True)
-class _Portion:
-    """Pairs of some consecutive pages, and where the next page begins ("" after the last)."""
-
-    pairs: list[FollowedContact] = field(default_factory=list)
-    cursor: str = ""
-    calls: int = 0
-    last: bool = False
 
 
 def start(*, brand_id: int, corp_id: int, at: datetime) -> int:
@@ -99,7 +87,7 @@ def run_to_end(*, brand_id: int, run_id: int, wecom: WeComClient, at: datetime) 
 
 
 def advance(*, brand_id: int, run_id: int, wecom: WeComClient, at: datetime, writes: int = WRITES_PER_STEP) -> bool:
-    """Do the run's next step: the directory, or up to `writes` thousand pairs of one chunk, or twenty groups.
+    """Do the run's next step: the directory, or up to `writes` thousand pairs of one chunk, or some groups.
 
     Opens its own scopes. False when the run is over. Raises Throttled, Unreachable and Rejected (of a list without
     which nothing can go on); the run stays and can be advanced later. A corp that is set up wrongly ends the run."""
@@ -145,9 +133,9 @@ class _Step:
     at: datetime
 
     @property
-    def announce(self) -> bool:
-        """Whether what the run finds is news: the first run of a corp finds everything."""
-        return not self.run.counts.get("first", True)
+    def is_first(self) -> bool:
+        """Whether the corp has never been read to the end: then what the run finds is no news."""
+        return bool(self.run.counts.get("first", True))
 
     def read_directory(self) -> None:
         """Stores and staff, and the chunks of guides to read."""
@@ -184,38 +172,38 @@ class _Step:
 
     def _read_pages(self, chunk: SyncChunk, *, writes: int) -> bool:
         """Read and write up to `writes` portions; whether that was the end of the list."""
-        pages = _pages(self.wecom, chunk.userids, chunk.cursor)
-        with closing(_ahead(pages, PAGES_AHEAD)) as coming:
-            for number, portion in enumerate(_portions(coming), 1):
+        coming = portions(self.wecom, self.corp, userids=chunk.userids, cursor=chunk.cursor, size=PAIRS_PER_WRITE)
+        with closing(coming):
+            for number, portion in enumerate(coming, 1):
                 self._write(chunk, portion)
-                if portion.last:
+                if portion.is_last:
                     return True
                 if number == writes:
                     return False
         return True
 
-    def _write(self, chunk: SyncChunk, portion: _Portion) -> None:
+    def _write(self, chunk: SyncChunk, portion: Portion) -> None:
         """One portion's rows and the move of the cursor, in one transaction."""
         brand_id = self.corp.brand_id
         with brand_scope(brand_id):
             mine = SyncChunk.objects.filter(pk=chunk.pk, cursor=chunk.cursor, completed_at=None)
             seen_before = F("follows_seen") if chunk.cursor else 0
-            if not mine.update(cursor=portion.cursor, follows_seen=seen_before + len(portion.pairs), error=""):
+            if not mine.update(cursor=portion.cursor, follows_seen=seen_before + len(portion.listed.pairs), error=""):
                 raise Overtaken(_("另一个进程正在同步。"))
             made = follows.befriend(
                 corp=self.corp,
-                pairs=portion.pairs,
+                listed=portion.listed,
                 read_at=self.run.started_at,
                 at=self.at,
                 run_id=self.run.id,
-                announce=self.announce,
+                first_run=self.is_first,
             )
             _count(
                 self.run.id,
                 contacts_created=made.created,
                 follows_added=len(made.new),
                 follows_revived=len(made.revived),
-                follows_doubled=len(portion.pairs) - made.stored,
+                follows_doubled=len(portion.listed.pairs) - made.stored,
                 calls=portion.calls,
             )
         chunk.cursor = portion.cursor
@@ -320,21 +308,28 @@ class _Step:
             wanted = groups.unread(corp=self.corp, run_id=self.run.id, limit=GROUPS_PER_STEP)
         if not wanted:
             return False
-        details: list[GroupDetail] = []
-        refused: list[str] = []
-        for chat_id in wanted:
-            try:
-                details.append(self.wecom.group_chat(chat_id=chat_id))
-            except Rejected:  # dismissed since the list was read, or out of our range
-                refused.append(chat_id)
+        with ThreadPoolExecutor(max_workers=GROUPS_AT_ONCE) as readers:
+            answers = list(readers.map(self._read_group, wanted))
+        details = [each for each in answers if each is not None]
+        refused = [chat_id for chat_id, each in zip(wanted, answers, strict=True) if each is None]
         with brand_scope(self.corp.brand_id):
             members = groups.store(
-                corp=self.corp, groups=details, at=self.at, run_id=self.run.id, announce=self.announce
+                corp=self.corp, groups=details, at=self.at, run_id=self.run.id, announce=not self.is_first
             )
             GroupChat.objects.filter(corp=self.corp, chat_id__in=refused).update(seen_run=self.run.id)
             _count(self.run.id, group_members=members, groups_refused=len(refused), calls=len(wanted))
         _claim(self.run.id)
         return True
+
+    def _read_group(self, chat_id: str) -> GroupDetail | None:
+        """None for a group that was dismissed since the list was read, or is out of our range."""
+        try:
+            return self.wecom.group_chat(chat_id=chat_id)
+        except Rejected:
+            return None
+        except Misconfigured:
+            connection.close()  # see contacts.reading
+            raise
 
     def finish(self) -> None:
         """Compare what WeCom listed with what we hold, and close the run."""
@@ -381,50 +376,6 @@ def _next_chunk(run: SyncRun) -> SyncChunk | None:
     """The chunk to read next: one that failed waits behind those that did not."""
     waiting = SyncChunk.objects.filter(run=run, completed_at=None, attempts__lt=ATTEMPTS)
     return waiting.order_by("attempts", "position").first()
-
-
-def _pages(wecom: WeComClient, userids: Sequence[str], cursor: str) -> Iterator[ContactPage]:
-    """The pages of these guides' customers from `cursor` to the last."""
-    while userids:
-        try:
-            page = wecom.contacts_of(userids=userids, cursor=cursor, limit=PAIRS_PER_PAGE)
-        except Misconfigured:
-            connection.close()  # the client has noted the trouble, over a connection of the reading thread's own
-            raise
-        yield page
-        cursor = page.next_cursor
-        if not cursor:
-            return
-
-
-def _ahead(pages: Iterator[ContactPage], depth: int) -> Generator[ContactPage]:
-    """The same pages, read up to `depth` in advance by a thread of their own."""
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        coming = deque(reader.submit(next, pages, None) for _ in range(depth))
-        try:
-            while (page := coming.popleft().result()) is not None:
-                coming.append(reader.submit(next, pages, None))
-                yield page
-        finally:
-            for each in coming:
-                each.cancel()
-
-
-def _portions(pages: Iterator[ContactPage]) -> Iterator[_Portion]:
-    """Pages put together until there are pairs enough for a write. If reading fails, what was read comes first."""
-    portion = _Portion()
-    try:
-        for page in pages:
-            portion.pairs += page.items
-            portion.cursor, portion.last = page.next_cursor, not page.next_cursor
-            portion.calls += 1
-            if len(portion.pairs) >= PAIRS_PER_WRITE or portion.last:
-                yield portion
-                portion = _Portion()
-    except WeComError:
-        if portion.calls:
-            yield portion
-        raise
 
 
 def _count(run_id: int, *, put: dict[str, int] | None = None, **plus: int) -> None:

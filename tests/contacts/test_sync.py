@@ -136,16 +136,16 @@ def test_another_worker_on_the_same_run_is_not_overwritten(world, monkeypatch):
     run_id = sync.start(brand_id=world.brand.id, corp_id=world.corp.id, at=world.now())
     sync.advance(brand_id=world.brand.id, run_id=run_id, wecom=world.wecom, at=world.now())
 
-    real = sync._portions
+    real = sync.portions
 
-    def slow(pages):
+    def slow(*args, **options):
         """The other worker is quicker: its cursor has moved on by the time our pages are here."""
-        for portion in real(pages):
+        for portion in real(*args, **options):
             with world.scope():
                 SyncChunk.objects.filter(run=run_id).update(cursor="moved on")
             yield portion
 
-    monkeypatch.setattr(sync, "_portions", slow)
+    monkeypatch.setattr(sync, "portions", slow)
     with pytest.raises(sync.Overtaken):
         sync.advance(brand_id=world.brand.id, run_id=run_id, wecom=world.wecom, at=world.now())
     assert world.pairs() == set()

@@ -1,0 +1,80 @@
+"""Reading the customers of guides from WeCom while what was read before is being written."""
+
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from django.db import connection
+
+from contacts.follows import Listed
+from wecom.client import WeComClient
+from wecom.errors import Misconfigured, WeComError
+from wecom.models import Corp
+from wecom.types import ContactPage, FollowedContact
+
+PAIRS_PER_PAGE = 100
+PORTIONS_AHEAD = 3
+"""read and made ready while earlier ones are written"""
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Pairs of some consecutive pages, and where the next page begins ("" after the last)."""
+
+    listed: Listed
+    cursor: str
+    calls: int
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the list ends with it."""
+        return not self.cursor
+
+
+def portions(
+    wecom: WeComClient, corp: Corp, *, userids: Sequence[str], cursor: str, size: int
+) -> Generator[Portion, None, None]:
+    """The customers of these guides from `cursor` to the end, about `size` pairs at a time; close it when done.
+
+    A thread of its own reads ahead. Raises WeComError, after giving what was read before it."""
+    reading = _portions(corp, _pages(wecom, userids, cursor), size)
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        coming = deque(reader.submit(next, reading, None) for _ in range(PORTIONS_AHEAD))
+        try:
+            while (portion := coming.popleft().result()) is not None:
+                coming.append(reader.submit(next, reading, None))
+                yield portion
+        finally:
+            for each in coming:
+                each.cancel()
+
+
+def _pages(wecom: WeComClient, userids: Sequence[str], cursor: str) -> Iterator[ContactPage]:
+    while userids:
+        try:
+            page = wecom.contacts_of(userids=userids, cursor=cursor, limit=PAIRS_PER_PAGE)
+        except Misconfigured:
+            connection.close()  # the client has noted the trouble, over a connection of the reading thread's own
+            raise
+        yield page
+        cursor = page.next_cursor
+        if not cursor:
+            return
+
+
+def _portions(corp: Corp, pages: Iterator[ContactPage], size: int) -> Iterator[Portion]:
+    """Pages put together until there are pairs enough for a write. If reading fails, what was read comes first."""
+    pairs: list[FollowedContact] = []
+    cursor, calls = "", 0
+    try:
+        for page in pages:
+            pairs += page.items
+            cursor, calls = page.next_cursor, calls + 1
+            if len(pairs) >= size or not cursor:
+                yield Portion(Listed.of(corp, pairs), cursor, calls)
+                pairs, calls = [], 0
+    except WeComError:
+        if calls:
+            yield Portion(Listed.of(corp, pairs), cursor, calls)
+        raise
