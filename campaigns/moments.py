@@ -3,10 +3,11 @@
 WeCom filters a Moment's audience by corp tags only, and a tag belongs to a pair of guide and customer. So each batch
 gets a tag of its own, marked on the chosen guide's pair alone: marked on every guide who follows them, a customer
 would see the post twice. The steps are tag, mark, create, find the moment's id, then poll; each continues where the
-last one stopped, since marking is idempotent and creating is claimed first, as a mass send is."""
+last one stopped, since marking is idempotent and creating is claimed first, as a mass send is. When nobody is left to
+see the post, the tag goes."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -15,6 +16,7 @@ from django.db import connection
 from django.db.models import F
 
 from campaigns import dispatch, results
+from campaigns.listing import whole
 from campaigns.models import Batch, Delivery, DeliveryStatus, Push
 from campaigns.reasons import Reason
 from events import log
@@ -22,35 +24,45 @@ from events.log import NewEvent
 from scrm.lib.ids import made_id
 from tenants.scope import brand_scope
 from wecom.client import WeComClient
-from wecom.errors import Gone, Misconfigured, OutcomeUnknown, Rejected, StillDispatching, Throttled, Unreachable
-from wecom.types import JobStatus, MemberTask, Moment, Reaction, TaskStatus
+from wecom.errors import Gone, Rejected, StillDispatching, WeComError
+from wecom.types import JobStatus, MomentJob, Reaction, Reactions, TaskStatus
 
 logger = logging.getLogger(__name__)
+Status = Batch.Status
 
 TAG_GROUP = "Orchard 朋友圈"
 PAIRS_A_TURN = 500
 MARKS_AT_ONCE = 4
 """WeCom bears about five concurrent mark_tag calls of a corp (45033)"""
+TURN_TAKES = timedelta(seconds=60)
 JOB_POLL = timedelta(seconds=5)
+REACTIONS_FOR = timedelta(days=3)
+"""how long likes and comments are asked for after everybody has been shown the post"""
+REFUSED_AGAIN = ("wecom.name_taken", "wecom.tag_gone")
+"""refusals in the steps before creation after which the next try goes another way"""
 
 
 def advance(*, brand_id: int, batch_id: UUID, wecom: WeComClient, at: datetime) -> bool:
-    """Do the next step of a Moments batch; True if there is another to do at once. Opens its own scopes."""
+    """Do the next step of a Moments batch; True if there is another to do at once. Opens its own scopes.
+
+    A batch of a push that was cancelled goes no further than finding the moment that WeCom is making already."""
     with brand_scope(brand_id):
         batch = Batch.objects.select_related("push", "variant__content").filter(pk=batch_id).first()
-    if batch is None or batch.push.status != Push.Status.SENDING:
+    if batch is None:
         return False
     try:
-        if batch.status == Batch.Status.PENDING and not batch.tag_id:
+        if batch.status == Status.CLAIMED and batch.jobid:
+            return _find_moment(batch, wecom, at)
+        if batch.status != Status.PENDING or batch.push.status != Push.Status.SENDING:
+            return False
+        if not batch.tag_id:
             return _make_tag(batch, wecom)
-        if batch.status == Batch.Status.PENDING and batch.tagged_at is None:
+        if batch.tagged_at is None:
             return _mark_some(batch, wecom, at)
-        if batch.status == Batch.Status.PENDING:
-            return _create(batch, wecom, at)
-        if batch.status == Batch.Status.CLAIMED and batch.jobid:
-            _find_moment(batch, wecom, at)
-    except (Unreachable, Throttled, Misconfigured, OutcomeUnknown) as error:
-        _try_again(batch, error, at)
+        return _create(batch, wecom, at)
+    except WeComError as error:
+        with brand_scope(brand_id):
+            _try_again(batch, error, at)
     return False
 
 
@@ -58,56 +70,53 @@ def poll(*, brand_id: int, batch_id: UUID, wecom: WeComClient, at: datetime) -> 
     """Ask who has published and whom it was shown to, likes and comments included. Opens its own scopes."""
     with brand_scope(brand_id):
         batch = Batch.objects.select_related("push").filter(pk=batch_id).first()
-    if batch is None or batch.status != Batch.Status.CREATED:
+    if batch is None or batch.status not in (Status.CREATED, Status.FINAL):
         return
+    published = []
     try:
-        published = _published(wecom, batch.msgid)
-        for userid in published:
-            shown = _all_shown(wecom, batch.msgid, userid)
-            reactions = wecom.moment_reactions(moment_id=batch.msgid, userid=userid)
-            with brand_scope(brand_id):
-                _record_shown(batch, userid, shown, at)
-                _record_reactions(batch, reactions.likes, reactions.comments, at)
-    except (StillDispatching, Gone):
-        published = []
-    with brand_scope(brand_id):
-        _mark_polled(batch, published, at)
-        results.settle(push_id=batch.push_id, at=at)
+        tasks = whole(wecom.moment_tasks, moment_id=batch.msgid)
+        published = [task.userid for task in tasks if task.status == TaskStatus.SENT]
+    except (StillDispatching, Gone) as error:
+        logger.info("campaigns.poll.nothing", extra={"batch": str(batch_id), "code": error.problem_code})
+    for userid in published:
+        _poll_guide(batch, userid, wecom, at)
+    _mark_polled(batch, is_published=bool(published), wecom=wecom, at=at)
 
 
 def reconcile(*, brand_id: int, batch_id: UUID, wecom: WeComClient, at: datetime) -> str:
-    """Ask WeCom whether an unknown Moments task exists: same text, made since the claim, not another batch's.
+    """Ask WeCom whether an unknown Moments task exists; returns the status after it, as dispatch.reconcile does.
 
-    Returns `created`, `pending` (offered again, as for mass sends) or `unknown`. Opens its own scopes."""
+    It is ours if it has our text and each guide in it can show it to none but our pairs. Opens its own scopes."""
     with brand_scope(brand_id):
-        batch = Batch.objects.select_related("variant__content").filter(pk=batch_id).first()
-        if batch is None or batch.status != Batch.Status.UNKNOWN or batch.claimed_at is None:
-            return "unknown"
-        ours = set(Batch.objects.exclude(msgid="").values_list("msgid", flat=True))
-        staff = set(_senders(batch))
-    for moment in _listed(wecom, batch.claimed_at - dispatch.CLOCK_SKEW, at + dispatch.CLOCK_SKEW):
-        same = moment.text == batch.variant.content.text and moment.moment_id not in ours
-        if same and set(_members(wecom, moment.moment_id)) <= staff:
-            with brand_scope(brand_id):
-                _created(batch, moment.moment_id, at)
-            return "created"
+        batch = dispatch.unknown(batch_id)
+        pairs = _pairs(batch) if batch else {}
+    if batch is None:
+        return ""
+    finding = _find_created(batch, pairs, wecom, at)
     with brand_scope(brand_id):
-        unknown = Batch.objects.filter(pk=batch_id, status=Batch.Status.UNKNOWN)
-        old = at - batch.claimed_at >= dispatch.NOT_CREATED_AFTER
-        if old and batch.attempts + 1 >= dispatch.LISTINGS_NEEDED:
-            unknown.update(status=Batch.Status.PENDING, due_at=at, claimed_at=None, attempts=0, error_code="")
-            return "pending"
-        unknown.update(attempts=F("attempts") + 1, due_at=at + timedelta(minutes=1))
-    return "unknown"
+        return dispatch.conclude(batch=batch, finding=finding, at=at)
+
+
+def drop_tag(*, batch: Batch, wecom: WeComClient) -> None:
+    """Delete the batch's tag, which has aimed its post: guides would see it on their customers for ever.
+
+    Opens its own scope. A repeat does nothing."""
+    if not batch.tag_id:
+        return
+    wecom.delete_corp_tags(tag_ids=[batch.tag_id])
+    with brand_scope(batch.brand_id):
+        Batch.objects.filter(pk=batch.pk).update(tag_id="")
 
 
 def _make_tag(batch: Batch, wecom: WeComClient) -> bool:
-    # Creating a tag twice is harmless but untidy, so one left by a lost answer is looked for first.
-    name = f"P{batch.push_id}-{batch.variant_id}-{batch.seq}"
+    # The plan's moment is in the name: a tag left by another installation's push #7 would aim at strangers.
+    planned = f"{batch.push.planned_at:%y%m%d%H%M%S}" if batch.push.planned_at else ""
+    name = f"P{batch.push_id}-{batch.variant_id}-{planned}"
+    # Creating may end without an answer, so what a lost answer left behind is looked for first.
     known = [tag for group in wecom.corp_tags() if group.name == TAG_GROUP for tag in group.tags if tag.name == name]
     tag = known[0] if known else wecom.add_corp_tag(group=TAG_GROUP, names=[name])[0]
     with brand_scope(batch.brand_id):
-        Batch.objects.filter(pk=batch.pk).update(tag_id=tag.id)
+        Batch.objects.filter(pk=batch.pk, tag_id="").update(tag_id=tag.id)
     return True
 
 
@@ -119,80 +128,149 @@ def _mark_some(batch: Batch, wecom: WeComClient, at: datetime) -> bool:
             .order_by("contact_id")
             .values_list("contact_id", "staff__userid", "external_userid")[:PAIRS_A_TURN]
         )
-    with ThreadPoolExecutor(MARKS_AT_ONCE) as pool:
-        marked = list(pool.map(lambda pair: _mark(wecom, batch.tag_id, pair), pairs))
-    gone = [contact for contact, ok in marked if not ok]
+    marked, gone, trouble = _mark_all(wecom, batch.tag_id, pairs)
     with brand_scope(batch.brand_id):
-        Delivery.objects.filter(batch=batch, contact_id__in=gone).update(
-            status=DeliveryStatus.FAILED, reason=Reason.CONTACT_GONE, updated_at=at
-        )
-        row = Batch.objects.filter(pk=batch.pk)
-        if len(pairs) < PAIRS_A_TURN:
-            row.update(tagged_at=at)
+        row = Batch.objects.filter(pk=batch.pk, status=Status.PENDING)
+        if trouble is None and len(pairs) < PAIRS_A_TURN:
+            row.update(tagged_at=at, due_at=at)
         else:
-            row.update(tagged_to=pairs[-1][0])
+            row.update(tagged_to=marked[-1] if marked else batch.tagged_to, due_at=at + TURN_TAKES)
+        if gone:
+            _fail(batch, at, contact_id__in=gone)
+    if trouble is not None:
+        raise trouble
     return True
 
 
-def _mark(wecom: WeComClient, tag_id: str, pair: tuple[int, str, str]) -> tuple[int, bool]:
-    contact_id, userid, external_userid = pair
+def _mark_all(
+    wecom: WeComClient, tag_id: str, pairs: Sequence[tuple[int, str, str]]
+) -> tuple[list[int], list[int], WeComError | None]:
+    """(contacts dealt with, in order; those of them who are no friends of the guide; what stopped it, if anything)."""
+    marked: list[int] = []
+    gone: list[int] = []
+    with ThreadPoolExecutor(MARKS_AT_ONCE) as pool:
+        outcomes = pool.map(lambda pair: _mark(wecom, tag_id, pair[1], pair[2]), pairs)
+        for (contact_id, _userid, _external), error in zip(pairs, outcomes, strict=True):
+            if isinstance(error, Rejected) and error.problem_code not in REFUSED_AGAIN:
+                gone.append(contact_id)
+            elif error is not None:
+                pool.shutdown(cancel_futures=True)
+                return marked, gone, error
+            marked.append(contact_id)
+    return marked, gone, None
+
+
+def _mark(wecom: WeComClient, tag_id: str, userid: str, external_userid: str) -> WeComError | None:
     try:
         wecom.mark_tag(userid=userid, external_userid=external_userid, add=[tag_id])
-    except Rejected:
-        return contact_id, False
-    return contact_id, True
+    except WeComError as error:
+        return error
+    finally:
+        connection.close()  # this thread's: noting the corp's trouble may have opened one
+    return None
 
 
 def _create(batch: Batch, wecom: WeComClient, at: datetime) -> bool:
     with brand_scope(batch.brand_id):
-        if dispatch.claim(batch_id=batch.pk, at=at) is None:
-            return False
-        senders = _senders(batch)
-        if not senders:
-            Batch.objects.filter(pk=batch.pk).update(status=Batch.Status.FINAL)
-            results.settle(push_id=batch.push_id, at=at)
-            return False
-    content = batch.variant.content
+        claimed = dispatch.claim(batch_id=batch.pk, at=at)
+        senders = _senders(batch) if claimed else []
+        if claimed and not senders:
+            Batch.objects.filter(pk=batch.pk).update(status=Status.FINAL)
+            results.settle(batch=batch, at=at)
+    if claimed is None or not senders:
+        return False
+    content = claimed.variant.content
     try:
         jobid = wecom.add_moment(
-            text=content.text, attachments=content.attachments, userids=senders, tag_ids=[batch.tag_id]
+            text=content.text, attachments=content.attachments, userids=senders, tag_ids=[claimed.tag_id]
         )
-    except (Unreachable, Throttled, Misconfigured, OutcomeUnknown, Rejected) as error:
+    except WeComError as error:
         with brand_scope(batch.brand_id):
-            dispatch.record_error(batch_id=batch.pk, error=error, at=at)
+            dispatch.record_error(batch=claimed, error=error, at=at)
         return False
     with brand_scope(batch.brand_id):
         # Still claimed, now with a job: `tick` asks for the moment's id until it is there.
-        Batch.objects.filter(pk=batch.pk).update(jobid=jobid, due_at=at)
-    return True
+        Batch.objects.filter(pk=batch.pk, claimed_at=at).update(jobid=jobid, due_at=at + JOB_POLL)
+    return False
 
 
-def _find_moment(batch: Batch, wecom: WeComClient, at: datetime) -> None:
+def _find_moment(batch: Batch, wecom: WeComClient, at: datetime) -> bool:
     job = wecom.moment_job(jobid=batch.jobid)
     with brand_scope(batch.brand_id):
         if job.status != JobStatus.FINISHED:
             Batch.objects.filter(pk=batch.pk).update(due_at=at + JOB_POLL)
         elif job.errcode or not job.moment_id:
-            Batch.objects.filter(pk=batch.pk).update(
-                status=Batch.Status.REFUSED, error_code=job.code or "wecom.rejected"
-            )
-            Delivery.objects.filter(batch=batch, status=DeliveryStatus.PLANNED).update(
-                status=DeliveryStatus.FAILED, reason=Reason.REFUSED, updated_at=at
-            )
-            results.settle(push_id=batch.push_id, at=at)
+            reason = Reason.CONTACT_GONE if job.code in dispatch.NOBODY_THERE else Reason.REFUSED
+            dispatch.refuse(batch=batch, reason=reason, at=at, error_code=job.code or "wecom.rejected")
         else:
-            _created(batch, job.moment_id, at)
+            _fail_invalid(batch, job, at)
+            dispatch.record_created(batch=batch, msgid=job.moment_id, failed=[], at=at)
+    return False
 
 
-def _created(batch: Batch, moment_id: str, at: datetime) -> None:
-    dispatch.record_created(batch_id=batch.pk, msgid=moment_id, failed=[], at=at)
+def _fail_invalid(batch: Batch, job: MomentJob, at: datetime) -> None:
+    """Guides whom WeCom left out will show it to nobody."""
+    if job.invalid_userids:
+        _fail(batch, at, reason=Reason.REFUSED, staff__userid__in=job.invalid_userids)
 
 
-def _try_again(batch: Batch, error: Exception, at: datetime) -> None:
-    pause = timedelta(seconds=error.retry_after) if isinstance(error, Throttled) else timedelta(seconds=30)
-    code = str(getattr(error, "problem_code", "wecom.error"))
+def _fail(batch: Batch, at: datetime, *, reason: Reason = Reason.CONTACT_GONE, **which: Collection[object]) -> None:
+    planned = Delivery.objects.filter(batch=batch, status=DeliveryStatus.PLANNED, **which)
+    planned.update(status=DeliveryStatus.FAILED, reason=reason, updated_at=at)
+    results.settle(batch=batch, at=at)
+
+
+def _try_again(batch: Batch, error: WeComError, at: datetime) -> None:
+    """After an error in a step that may be repeated: later, another way, or never. Scoped."""
+    told = {"error_code": error.problem_code, "error": str(error.detail)[:500]}
+    row = Batch.objects.filter(pk=batch.pk, status=batch.status)
+    later = {"due_at": at + dispatch.pause_after(error, batch.attempts), "attempts": F("attempts") + 1, **told}
+    if isinstance(error, Rejected) and batch.jobid:
+        # The job is forgotten after a day: what it made is looked for among the moments.
+        row.update(status=Status.UNKNOWN, jobid="", due_at=at, attempts=0, **told)
+    elif error.problem_code == "wecom.tag_gone":
+        row.update(tag_id="", tagged_to=0, tagged_at=None, **later)
+    elif isinstance(error, Rejected) and error.problem_code not in REFUSED_AGAIN:
+        dispatch.refuse(batch=batch, reason=Reason.REFUSED, at=at, **told)
+    else:
+        row.update(**later)
+    logger.warning("campaigns.moment.put_off", extra={"batch": str(batch.pk), "code": error.problem_code})
+
+
+def _find_created(batch: Batch, pairs: dict[str, set[str]], wecom: WeComClient, at: datetime) -> dispatch.Finding:
+    assert batch.claimed_at is not None  # noqa: S101 - `unknown` sees to it
+    until = min(at, batch.claimed_at + dispatch.NOT_CREATED_AFTER) + dispatch.CLOCK_SKEW
+    listed = whole(wecom.moments, start=batch.claimed_at - dispatch.CLOCK_SKEW, end=until)
+    same = [moment.moment_id for moment in listed if dispatch.same(moment.text, batch.variant.content.text)]
     with brand_scope(batch.brand_id):
-        Batch.objects.filter(pk=batch.pk).update(due_at=at + pause, error_code=code, attempts=F("attempts") + 1)
+        owned = set(Batch.objects.filter(msgid__in=same).values_list("msgid", flat=True))
+    is_sure = True
+    for moment_id in same:
+        if moment_id in owned:
+            continue
+        try:
+            if _is_ours(wecom, moment_id, pairs):
+                return dispatch.Finding(moment_id)
+        except (StillDispatching, Gone):
+            is_sure = False
+    return dispatch.Finding(is_sure=is_sure)
+
+
+def _is_ours(wecom: WeComClient, moment_id: str, pairs: dict[str, set[str]]) -> bool:
+    members = [task.userid for task in whole(wecom.moment_tasks, moment_id=moment_id)]
+    if not members or not set(members) <= pairs.keys():
+        return False
+    visible = set(whole(wecom.moment_visible, moment_id=moment_id, userid=members[0]))
+    return visible <= pairs[members[0]]
+
+
+def _pairs(batch: Batch) -> dict[str, set[str]]:
+    """Guide → the customers who are to see the post through them."""
+    pairs: dict[str, set[str]] = {}
+    planned = Delivery.objects.filter(batch=batch, status=DeliveryStatus.PLANNED)
+    for userid, external_userid in planned.values_list("staff__userid", "external_userid").iterator():
+        pairs.setdefault(userid, set()).add(external_userid)
+    return pairs
 
 
 def _senders(batch: Batch) -> list[str]:
@@ -200,80 +278,39 @@ def _senders(batch: Batch) -> list[str]:
     return list(planned.order_by("staff__userid").values_list("staff__userid", flat=True).distinct())
 
 
-def _members(wecom: WeComClient, moment_id: str) -> list[str]:
-    return [task.userid for task in _tasks(wecom, moment_id)]
-
-
-def _published(wecom: WeComClient, moment_id: str) -> list[str]:
-    return [task.userid for task in _tasks(wecom, moment_id) if task.status != TaskStatus.NOT_SENT]
-
-
-def _tasks(wecom: WeComClient, moment_id: str) -> list[MemberTask]:
-    found: list[MemberTask] = []
-    cursor = ""
-    while True:
-        page = wecom.moment_tasks(moment_id=moment_id, cursor=cursor)
-        found += page.items
-        cursor = page.next_cursor
-        if not cursor:
-            return found
-
-
-def _all_shown(wecom: WeComClient, moment_id: str, userid: str) -> list[str]:
-    found: list[str] = []
-    cursor = ""
-    while True:
-        page = wecom.moment_shown(moment_id=moment_id, userid=userid, cursor=cursor)
-        found += page.items
-        cursor = page.next_cursor
-        if not cursor:
-            return found
-
-
-def _listed(wecom: WeComClient, start: datetime, end: datetime) -> list[Moment]:
-    found: list[Moment] = []
-    cursor = ""
-    while True:
-        page = wecom.moments(start=start, end=end, cursor=cursor)
-        found += page.items
-        cursor = page.next_cursor
-        if not cursor:
-            return found
+def _poll_guide(batch: Batch, userid: str, wecom: WeComClient, at: datetime) -> None:
+    with brand_scope(batch.brand_id):
+        waiting = Delivery.objects.filter(batch=batch, staff__userid=userid, status=DeliveryStatus.CREATED).exists()
+    try:
+        shown = whole(wecom.moment_shown, moment_id=batch.msgid, userid=userid) if waiting else []
+        reactions = wecom.moment_reactions(moment_id=batch.msgid, userid=userid)
+    except Gone as error:  # of this guide only: left, or not published after all
+        logger.info("campaigns.poll.nothing", extra={"batch": str(batch.pk), "code": error.problem_code})
+        return
+    with brand_scope(batch.brand_id):
+        if shown:
+            _record_shown(batch, userid, shown, at)
+        _record_reactions(batch, reactions, at)
+        results.settle(batch=batch, at=at)
 
 
 def _record_shown(batch: Batch, userid: str, shown: Sequence[str], at: datetime) -> None:
     """Who was shown the post got it. WeCom tells no time, so it is the time we learned of it."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE campaigns_delivery d SET status = 'delivered', delivered_at = %s, updated_at = %s
-            FROM contacts_staff s
-            WHERE d.brand_id = %s AND d.batch_id = %s AND d.status IN ('created', 'unconfirmed')
-              AND s.brand_id = d.brand_id AND s.id = d.staff_id AND s.userid = %s AND d.external_userid = ANY (%s)
-            RETURNING d.contact_id, d.staff_id
-            """,
-            [at, at, batch.brand_id, batch.pk, userid, list(shown)],
-        )
-        reached = cursor.fetchall()
-    news = [
-        NewEvent(
-            type="message_delivered",
-            occurred_at=at,
-            id=made_id(batch.brand_id, "delivery", batch.push_id, contact_id, DeliveryStatus.DELIVERED),
-            contact_id=contact_id,
-            props={"push_id": batch.push_id, "channel": batch.push.channel, "staff_id": staff_id},
-        )
-        for contact_id, staff_id in reached
-    ]
-    if news:
-        log.write(news, at=at)
+    Delivery.objects.filter(
+        batch=batch,
+        staff__userid=userid,
+        external_userid__in=shown,
+        status__in=[DeliveryStatus.CREATED, DeliveryStatus.UNCONFIRMED],
+    ).update(status=DeliveryStatus.DELIVERED, reason="", delivered_at=at, updated_at=at)
 
 
-def _record_reactions(batch: Batch, likes: Sequence[Reaction], comments: Sequence[Reaction], at: datetime) -> None:
+def _record_reactions(batch: Batch, reactions: Reactions, at: datetime) -> None:
+    kinds: dict[str, list[Reaction]] = {"moment_liked": reactions.likes, "moment_commented": reactions.comments}
+    people = {reaction.external_userid for each in kinds.values() for reaction in each if reaction.external_userid}
+    if not people:
+        return
     contacts = dict(
-        Delivery.objects.filter(batch=batch, external_userid__in=[r.external_userid for r in (*likes, *comments)])
-        .exclude(external_userid="")
-        .values_list("external_userid", "contact_id")
+        Delivery.objects.filter(batch=batch, external_userid__in=people).values_list("external_userid", "contact_id")
     )
     news = [
         NewEvent(
@@ -282,22 +319,30 @@ def _record_reactions(batch: Batch, likes: Sequence[Reaction], comments: Sequenc
             id=made_id(batch.brand_id, kind, batch.push_id, reaction.external_userid, reaction.at.isoformat()),
             contact_id=contacts[reaction.external_userid],
             props={"push_id": batch.push_id},
+            source="wecom",
         )
-        for kind, reactions in (("moment_liked", likes), ("moment_commented", comments))
-        for reaction in reactions
+        for kind, each in kinds.items()
+        for reaction in each
         if reaction.external_userid in contacts and reaction.at
     ]
-    if news:
-        log.write(news, at=at)
+    log.write(news, at=at)
 
 
-def _mark_polled(batch: Batch, published: Sequence[str], at: datetime) -> None:
-    waiting = Delivery.objects.filter(batch=batch, status=DeliveryStatus.CREATED).exists()
-    Batch.objects.filter(pk=batch.pk, status=Batch.Status.CREATED).update(
-        status=Batch.Status.CREATED if waiting else Batch.Status.FINAL,
-        confirmed_at=at if published else None,
-        polled_at=at,
-        polls=F("polls") + 1,
-        poll_due_at=at + results.poll_delay(batch.polls + 1) if waiting else None,
-    )
-    logger.info("campaigns.moment.polled", extra={"batch": str(batch.pk), "published": len(published)})
+def _mark_polled(batch: Batch, *, is_published: bool, wecom: WeComClient, at: datetime) -> None:
+    """When the batch is looked at again: while somebody has not seen it, and for some days for likes and comments."""
+    with brand_scope(batch.brand_id):
+        is_waiting = Delivery.objects.filter(batch=batch, status=DeliveryStatus.CREATED).exists()
+    if not is_waiting:
+        drop_tag(batch=batch, wecom=wecom)
+    again: datetime | None = at + results.poll_delay(batch.polls + 1)
+    if not is_waiting and batch.created_at and at > batch.created_at + REACTIONS_FOR:
+        again = None
+    with brand_scope(batch.brand_id):
+        Batch.objects.filter(pk=batch.pk, status=batch.status).update(
+            status=Status.CREATED if is_waiting else Status.FINAL,
+            confirmed_at=batch.confirmed_at or (at if is_published else None),
+            polled_at=at,
+            polls=F("polls") + 1,
+            poll_due_at=again,
+        )
+        results.settle(batch=batch, at=at)

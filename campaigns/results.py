@@ -6,22 +6,22 @@ the budget and, as events, to the log. Polling twice changes nothing the second 
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef, Subquery
 
 from campaigns import budget
+from campaigns.listing import whole
 from campaigns.models import Batch, Channel, DeliveryStatus, Push
 from campaigns.reasons import Reason
 from events import log
-from events.log import NewEvent
-from scrm.lib.ids import made_id
 from tenants.scope import brand_scope
 from wecom.client import WeComClient
 from wecom.errors import Gone, StillDispatching
-from wecom.types import MemberTask, SendResult, SendStatus, TaskStatus
+from wecom.types import SendResult, SendStatus, TaskStatus
 
 logger = logging.getLogger(__name__)
 
@@ -45,17 +45,20 @@ def poll(*, brand_id: int, batch_id: UUID, wecom: WeComClient, at: datetime) -> 
         batch = Batch.objects.select_related("push", "staff").filter(pk=batch_id).first()
     if batch is None or batch.status != Batch.Status.CREATED:
         return
+    confirmed_at = batch.confirmed_at
+    rows: list[SendResult] = []
     try:
-        tasks = all_tasks(wecom, batch.msgid)
-        confirmed = [task for task in tasks if task.status == TaskStatus.SENT]
-        rows = [row for task in confirmed for row in all_results(wecom, batch.msgid, task.userid)]
-    except (StillDispatching, Gone):
-        # Too young to be asked, or cancelled in WeCom's console: the closing sweep ends it.
-        tasks, confirmed, rows = [], [], []
+        for task in whole(wecom.message_tasks, msgid=batch.msgid):
+            if task.status == TaskStatus.SENT:
+                confirmed_at = confirmed_at or task.sent_at or at
+                rows += whole(wecom.message_results, msgid=batch.msgid, userid=task.userid)
+    except (StillDispatching, Gone) as error:
+        # Too young to be asked, or cancelled in WeCom's console: then it is closed when the guide's time is up.
+        logger.info("campaigns.poll.nothing", extra={"batch": str(batch_id), "code": error.problem_code})
     with brand_scope(brand_id):
-        record(batch=batch, rows=rows, at=at)
-        _mark_polled(batch, confirmed, at)
-        settle(push_id=batch.push_id, at=at)
+        _record(batch, rows, at)
+        _mark_polled(batch, confirmed_at, at)
+        settle(batch=batch, at=at)
 
 
 def poll_now(*, push_id: int, at: datetime) -> int:
@@ -63,125 +66,94 @@ def poll_now(*, push_id: int, at: datetime) -> int:
     return Batch.objects.filter(push_id=push_id, status=Batch.Status.CREATED).update(poll_due_at=at)
 
 
-def record(*, batch: Batch, rows: Sequence[SendResult], at: datetime) -> None:
-    """Write receivers' outcomes to their deliveries, and the news to the log. Scoped; a repeat finds nothing to do."""
+def settle(*, batch: Batch, at: datetime) -> None:
+    """Deliveries of the batch were changed `at`: tell the budget and the log, and end the push if this was the last.
+
+    Scoped; to be called in the transaction that changed them, after the batch's own status. A repeat is harmless."""
+    budget.settle(push_id=batch.push_id, batch_id=batch.pk, at=at)
+    _tell(batch, at)
+    finish(at=at, push_id=batch.push_id)
+
+
+def finish(*, at: datetime, push_id: int | None = None) -> int:
+    """End the push, or every sending push, of which no batch is open; returns how many. Scoped.
+
+    Two workers may each end one of the last two batches and not see the other's: `tick` finds such a push again."""
+    sending = Push.objects.filter(status=Push.Status.SENDING)
+    if push_id is not None:
+        sending = sending.filter(pk=push_id)
+    batches = Batch.objects.filter(push_id=OuterRef("pk"))
+    over = sending.filter(~Exists(batches.filter(status__in=OPEN)))
+    refused = batches.filter(status=Batch.Status.REFUSED)
+    all_refused = over.filter(Exists(refused), ~Exists(batches.exclude(status=Batch.Status.REFUSED)))
+    failed = all_refused.update(
+        status=Push.Status.FAILED, done_at=at, error=Subquery(refused.order_by("pk").values("error")[:1])
+    )
+    return failed + over.update(status=Push.Status.DONE, done_at=at)
+
+
+def _record(batch: Batch, rows: Sequence[SendResult], at: datetime) -> None:
+    """Write receivers' outcomes to their deliveries; those that are final stay as they are."""
     final = [row for row in rows if row.status in OUTCOME]
     if not final:
         return
-    if batch.push.channel == Channel.GROUP:
-        _update_groups(batch, final, at)
-        return
-    changed = _update_contacts(batch, final, at)
-    news = [_news(batch, *row) for row in changed]
-    if news:
-        log.write(news, at=at)
+    outcomes = [OUTCOME[row.status] for row in final]
+    columns: list[list[Any]] = [
+        [row.chat_id if batch.push.channel == Channel.GROUP else row.external_userid for row in final],
+        [str(status) for status, _reason in outcomes],
+        [str(reason) for _status, reason in outcomes],
+        [(row.sent_at or at) if row.status == SendStatus.SENT else None for row in final],
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            RECORD_GROUPS if batch.push.channel == Channel.GROUP else RECORD_CONTACTS,
+            [at, *columns, batch.brand_id, batch.pk],
+        )
 
 
-def settle(*, push_id: int, at: datetime) -> None:
-    """Bring the budget in line with the deliveries, and end the push when nothing of it is open. Scoped."""
-    budget.settle(push_id=push_id, at=at)
-    if not Batch.objects.filter(push_id=push_id, status__in=OPEN).exists():
-        Push.objects.filter(pk=push_id, status=Push.Status.SENDING).update(status=Push.Status.DONE, done_at=at)
+RESULTS = """unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[]) AS r (receiver, status, reason, sent_at)"""
+RECORD_CONTACTS = f"""
+UPDATE campaigns_delivery d SET updated_at = %s, status = r.status, reason = r.reason, delivered_at = r.sent_at
+FROM {RESULTS}
+WHERE d.brand_id = %s AND d.batch_id = %s AND d.external_userid = r.receiver
+  AND d.status IN ('created', 'unconfirmed')"""  # noqa: S608 - our own text
+RECORD_GROUPS = f"""
+UPDATE campaigns_groupdelivery d SET updated_at = %s, status = r.status, reason = r.reason, delivered_at = r.sent_at
+FROM {RESULTS} JOIN contacts_groupchat g ON g.chat_id = r.receiver
+WHERE d.brand_id = %s AND d.batch_id = %s AND g.brand_id = d.brand_id AND d.chat_id = g.id
+  AND d.status IN ('created', 'unconfirmed')"""  # noqa: S608 - our own text
 
 
-def all_tasks(wecom: WeComClient, msgid: str) -> list[MemberTask]:
-    """Every member's part of a mass send."""
-    found: list[MemberTask] = []
-    cursor = ""
-    while True:
-        page = wecom.message_tasks(msgid=msgid, cursor=cursor)
-        found += page.items
-        cursor = page.next_cursor
-        if not cursor:
-            return found
-
-
-def all_results(wecom: WeComClient, msgid: str, userid: str) -> list[SendResult]:
-    """Every receiver's result of one member's part."""
-    found: list[SendResult] = []
-    cursor = ""
-    while True:
-        page = wecom.message_results(msgid=msgid, userid=userid, cursor=cursor)
-        found += page.items
-        cursor = page.next_cursor
-        if not cursor:
-            return found
-
-
-def _mark_polled(batch: Batch, confirmed: Sequence[MemberTask], at: datetime) -> None:
-    waiting = _count_waiting(batch)
-    done = bool(confirmed) and waiting == 0
-    Batch.objects.filter(pk=batch.pk, status=Batch.Status.CREATED).update(
-        status=Batch.Status.FINAL if done else Batch.Status.CREATED,
-        confirmed_at=(confirmed[0].sent_at or at) if confirmed else None,
-        polled_at=at,
-        polls=F("polls") + 1,
-        poll_due_at=None if done else at + poll_delay(batch.polls + 1),
-    )
-
-
-def _count_waiting(batch: Batch) -> int:
+def _mark_polled(batch: Batch, confirmed_at: datetime | None, at: datetime) -> None:
     table = "campaigns_groupdelivery" if batch.push.channel == Channel.GROUP else "campaigns_delivery"
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT count(*) FROM {table} WHERE brand_id = %s AND batch_id = %s AND status = %s",  # noqa: S608 - ours
+            f"SELECT EXISTS (SELECT 1 FROM {table} WHERE brand_id = %s AND batch_id = %s AND status = %s)",  # noqa: S608
             [batch.brand_id, batch.pk, DeliveryStatus.CREATED],
         )
-        return int(cursor.fetchone()[0])
-
-
-def _columns(rows: Sequence[SendResult], ids: list[str], at: datetime) -> list[list[object]]:
-    outcomes = [OUTCOME[row.status] for row in rows]
-    sent = [(row.sent_at or at) if row.status == SendStatus.SENT else None for row in rows]
-    return [list(ids), [str(status) for status, _r in outcomes], [str(reason) for _s, reason in outcomes], list(sent)]
-
-
-def _update_contacts(
-    batch: Batch, rows: Sequence[SendResult], at: datetime
-) -> list[tuple[int, str, str, datetime | None]]:
-    """Deliveries that now became final: (contact, status, reason, delivered at)."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE campaigns_delivery d
-            SET status = r.status, reason = r.reason, delivered_at = r.sent_at, updated_at = %s
-            FROM unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[])
-                 AS r (external_userid, status, reason, sent_at)
-            WHERE d.brand_id = %s AND d.batch_id = %s AND d.external_userid = r.external_userid
-              AND d.status IN ('created', 'unconfirmed')
-            RETURNING d.contact_id, d.status, d.reason, d.delivered_at
-            """,
-            [at, *_columns(rows, [row.external_userid for row in rows], at), batch.brand_id, batch.pk],
-        )
-        return list(cursor.fetchall())
-
-
-def _update_groups(batch: Batch, rows: Sequence[SendResult], at: datetime) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE campaigns_groupdelivery d
-            SET status = r.status, reason = r.reason, delivered_at = r.sent_at, updated_at = %s
-            FROM unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[]) AS r (chat_id, status, reason, sent_at)
-            JOIN contacts_groupchat g ON g.brand_id = %s AND g.chat_id = r.chat_id
-            WHERE d.brand_id = g.brand_id AND d.chat_id = g.id AND d.batch_id = %s
-              AND d.status IN ('created', 'unconfirmed')
-            """,
-            [at, *_columns(rows, [row.chat_id for row in rows], at), batch.brand_id, batch.pk],
-        )
-
-
-def _news(batch: Batch, contact_id: int, status: str, reason: str, delivered_at: datetime | None) -> NewEvent:
-    delivered = status == DeliveryStatus.DELIVERED
-    props: dict[str, object] = {"push_id": batch.push_id, "channel": batch.push.channel}
-    props |= {"staff_id": batch.staff_id} if delivered else {"reason": reason}
-    # The made id needs a fixed moment beside it, for the two are the row's key: a failure has the task's.
-    moment = delivered_at or batch.created_at
-    assert moment is not None  # noqa: S101 - only created batches are polled
-    return NewEvent(
-        type="message_delivered" if delivered else "message_failed",
-        occurred_at=moment,
-        id=made_id(batch.brand_id, "delivery", batch.push_id, contact_id, status),
-        contact_id=contact_id,
-        props=props,
+        is_waiting = bool(cursor.fetchone()[0])
+    is_done = confirmed_at is not None and not is_waiting
+    Batch.objects.filter(pk=batch.pk, status=Batch.Status.CREATED).update(
+        status=Batch.Status.FINAL if is_done else Batch.Status.CREATED,
+        confirmed_at=confirmed_at,
+        polled_at=at,
+        polls=F("polls") + 1,
+        poll_due_at=None if is_done else at + poll_delay(batch.polls + 1),
     )
+
+
+# A delivery or failure is final once and keeps that moment, so the made id and `occurred_at` are the same in a repeat.
+NEWS = """
+SELECT made_id(concat_ws(':', d.brand_id, 'delivery', d.push_id, d.contact_id, d.status)) AS id,
+  coalesce(d.delivered_at, d.updated_at) AS occurred_at, d.contact_id,
+  CASE d.status WHEN 'delivered' THEN 'message_delivered' ELSE 'message_failed' END AS type,
+  jsonb_build_object('push_id', d.push_id, 'channel', %s::text)
+    || CASE d.status WHEN 'delivered' THEN jsonb_build_object('staff_id', d.staff_id)
+                     ELSE jsonb_build_object('reason', d.reason) END AS props
+FROM campaigns_delivery d
+WHERE d.brand_id = %s AND d.batch_id = %s AND d.status IN ('delivered', 'failed') AND d.updated_at = %s"""
+
+
+def _tell(batch: Batch, at: datetime) -> None:
+    if batch.push.channel != Channel.GROUP:
+        log.write_select(select=NEWS, params=[batch.push.channel, batch.brand_id, batch.pk, at], at=at)

@@ -5,19 +5,20 @@ contact's next step is due, and `advance` moves all that are due, set at a time.
 which is planned, budgeted and sent like any other; `SopTouch` is its audience."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import Max
+from django.db.models import Exists, Max, Min, OuterRef
 from django.utils.translation import gettext as _
 
 from campaigns.models import Channel, Content, Enrolment, Push, Sop, SopVersion, Variant
 from events import catalogue
 from events.reactors import Batch as EventBatch
+from events.reactors import EventRow
 from scrm.lib.errors import FieldError, Invalid, found
-from scrm.lib.ids import made_id
+from tagging import segments
 from tenants import audit
 from tenants.actors import Actor
 
@@ -52,7 +53,7 @@ def publish(
     sop = found(Sop.objects.select_for_update(of=("self",)).filter(pk=sop_id))
     errors = [*_trigger_errors(trigger), *_step_errors(steps)]
     if goal_event and not catalogue.is_known(goal_event):
-        errors.append(_unknown_event("goal_event", goal_event))
+        errors += _renamed(catalogue.check(goal_event, {}, sender="system"), "goal_event", "")
     if errors:
         raise Invalid(_("流程没有发布。"), errors=errors)
     number = (SopVersion.objects.filter(sop=sop).aggregate(last=Max("number"))["last"] or 0) + 1
@@ -75,66 +76,62 @@ def publish(
 
 
 def pause(*, sop_id: int, actor: Actor, at: datetime) -> None:
-    """Stop enrolling and advancing; those inside stay where they are. Scoped."""
+    """Stop enrolling and advancing; those inside stay where they are, and goals still take them out. Scoped."""
     sop = found(Sop.objects.filter(pk=sop_id))
     Sop.objects.filter(pk=sop.pk).update(enabled=False)
     audit.record(actor=actor, action="sop.pause", object_type="sop", object_id=sop.pk, at=at)
 
 
 def react(batch: EventBatch) -> None:
-    """Goals take contacts out, triggers take them in. Scoped; an event seen again changes nothing.
+    """Triggers take contacts in, goals take them out. Scoped; an event seen again changes nothing.
 
     A contact who is inside an SOP is not taken in again until they have left it."""
     for version in _live_versions():
-        if version.goal_event:
-            _reach_goal(version, batch)
-        rows = [row for row in batch.rows if _triggers(version.trigger, row.type, row.props)]
+        rows = [row for row in batch.rows if _triggers(version.trigger, row)]
         if rows:
-            _enrol(version, [(row.contact_id, str(row.id), row.occurred_at) for row in rows], batch.at)
+            _enrol(version, rows)
+    # Afterwards: whoever came in and reached the goal within one batch is out again.
+    _reach_goals(batch)
 
 
 def advance(*, at: datetime) -> list[int]:
     """Move every contact whose next step is due, one push per version and step; returns the pushes to plan. Scoped.
 
     Safe to run twice: whom the first run moved is no longer due."""
-    pushes = []
-    for version in _live_versions(inside=True):
-        for number in range(len(version.steps)):
-            push_id = _advance_step(version, number, at)
-            if push_id:
-                pushes.append(push_id)
-    return pushes
+    due = Enrolment.objects.filter(sop_version=OuterRef("pk"), status=Enrolment.Status.ACTIVE, due_at__lte=at)
+    versions = SopVersion.objects.filter(Exists(due), sop__enabled=True).select_related("sop").order_by("pk")
+    moved = [_advance_step(version, number, at) for version in versions for number in range(len(version.steps))]
+    return [push_id for push_id in moved if push_id]
 
 
 def _advance_step(version: SopVersion, number: int, at: datetime) -> int | None:
     due = Enrolment.objects.filter(
         sop_version=version, step=number, status=Enrolment.Status.ACTIVE, due_at__lte=at
     ).order_by("due_at", "id")
-    ids = list(due.select_for_update(of=("self",), skip_locked=True).values_list("pk", "contact_id")[:CROWD])
+    # Rows that another run holds are its crowd.
+    ids = list(due.select_for_update(of=("self",), skip_locked=True).values_list("pk", flat=True)[:CROWD])
     if not ids:
         return None
     push = _push(version, number, at)
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO campaigns_soptouch (brand_id, push_id, contact_id)"
-            " SELECT DISTINCT %s::bigint, %s::bigint, c FROM unnest(%s::bigint[]) AS c ON CONFLICT DO NOTHING",
-            [version.brand_id, push.pk, [contact for _pk, contact in ids]],
+            " SELECT DISTINCT e.brand_id, %s::bigint, e.contact_id FROM campaigns_enrolment e"
+            " WHERE e.brand_id = %s AND e.id = ANY (%s) ON CONFLICT DO NOTHING",
+            [push.pk, version.brand_id, ids],
         )
-    last = number + 1 >= len(version.steps)
-    moved = Enrolment.objects.filter(pk__in=[pk for pk, _contact in ids])
-    if last:
-        moved.update(status=Enrolment.Status.DONE, step=number + 1, due_at=None, left_at=at)
+    moved = Enrolment.objects.filter(pk__in=ids)
+    if number + 1 < len(version.steps):
+        moved.update(step=number + 1, due_at=at + timedelta(seconds=version.steps[number + 1]["wait_seconds"]))
     else:
-        wait = timedelta(seconds=version.steps[number + 1]["wait_seconds"])
-        moved.update(step=number + 1, due_at=at + wait)
+        moved.update(status=Enrolment.Status.DONE, step=number + 1, due_at=None, left_at=at)
     return int(push.pk)
 
 
 def _push(version: SopVersion, number: int, at: datetime) -> Push:
     step = version.steps[number]
-    touched: dict[str, Any] = {"kind": "sop_touch", "push_id": 0}
     push = Push.objects.create(
-        name=f"{version.sop.name} · {number + 1}",
+        name=f"{version.sop.name[:50]} · {number + 1}",
         channel=Channel.SINGLE,
         status=Push.Status.SCHEDULED,
         scheduled_at=at,
@@ -143,86 +140,118 @@ def _push(version: SopVersion, number: int, at: datetime) -> Push:
         created_at=at,
         created_by="system",
     )
-    touched["push_id"] = push.pk
-    tree = {"all": [touched, step["condition"]]} if step["condition"] else {"all": [touched]}
-    Push.objects.filter(pk=push.pk).update(segment_tree=tree)
+    touched = {"kind": "sop_touch", "push_id": push.pk}
+    push.segment_tree = {"all": [touched, step["condition"]] if step["condition"] else [touched]}
+    push.save(update_fields=["segment_tree"])
     Variant.objects.create(push=push, position=0, name="", content_id=step["content_id"])
     return push
 
 
-def _live_versions(*, inside: bool = False) -> list[SopVersion]:
-    """The newest version of each enabled SOP; with `inside` also older ones that still hold contacts."""
+def _live_versions() -> list[SopVersion]:
+    """The newest version of each enabled SOP."""
     versions = SopVersion.objects.filter(sop__enabled=True).select_related("sop").order_by("sop_id", "-number")
-    if inside:
-        return [v for v in versions if Enrolment.objects.filter(sop_version=v, status=Enrolment.Status.ACTIVE).exists()]
-    newest: dict[int, SopVersion] = {}
-    for version in versions:
-        newest.setdefault(version.sop_id, version)
-    return list(newest.values())
+    return list({version.sop_id: version for version in reversed(versions)}.values())
 
 
-def _triggers(trigger: Mapping[str, Any], kind: str, props: Mapping[str, Any]) -> bool:
+def _triggers(trigger: Mapping[str, Any], row: EventRow) -> bool:
     wanted = trigger.get("where") or {}
-    return kind == trigger["event"] and all(props.get(name) == value for name, value in wanted.items())
+    return row.type == trigger["event"] and all(row.props.get(name) == value for name, value in wanted.items())
 
 
-def _enrol(version: SopVersion, rows: Sequence[tuple[int, str, datetime]], at: datetime) -> None:
-    wait = timedelta(seconds=version.steps[0]["wait_seconds"])
-    first = {contact: (event, moment) for contact, event, moment in reversed(rows)}
-    inside = set(
-        Enrolment.objects.filter(
-            sop_version__sop_id=version.sop_id, contact_id__in=list(first), status=Enrolment.Status.ACTIVE
-        ).values_list("contact_id", flat=True)
-    )
-    Enrolment.objects.bulk_create(
-        [
-            Enrolment(
-                id=made_id(version.brand_id, "enrolment", version.sop_id, contact, event),
-                sop_version=version,
-                contact_id=contact,
-                due_at=at + wait,
-                entered_at=at,
-            )
-            for contact, (event, _moment) in first.items()
-            if contact not in inside
-        ],
-        ignore_conflicts=True,
-    )
+# An event from before the SOP was first published does not count, nor one from while the contact was inside.
+ENROL = """
+INSERT INTO campaigns_enrolment (brand_id, id, sop_version_id, contact_id, status, reason, step, due_at, entered_at)
+SELECT DISTINCT ON (r.contact_id) c.brand_id,
+  made_id(concat_ws(':', c.brand_id, 'enrolment', %(sop)s, r.contact_id, r.event_id)), %(version)s, r.contact_id,
+  'active', '', 0, r.occurred_at + make_interval(secs => %(wait)s), r.occurred_at
+FROM unnest(%(contacts)s::bigint[], %(events)s::uuid[], %(moments)s::timestamptz[])
+  AS r (contact_id, event_id, occurred_at)
+JOIN contacts_contact c ON c.brand_id = %(brand)s AND c.id = r.contact_id
+WHERE r.occurred_at >= %(since)s AND NOT EXISTS (
+  SELECT 1 FROM campaigns_enrolment e JOIN campaigns_sopversion v ON v.brand_id = e.brand_id AND v.id = e.sop_version_id
+  WHERE e.brand_id = %(brand)s AND e.contact_id = r.contact_id AND v.sop_id = %(sop)s
+    AND (e.status = 'active' OR r.occurred_at BETWEEN e.entered_at AND e.left_at))
+ORDER BY r.contact_id, r.occurred_at, r.event_id
+ON CONFLICT DO NOTHING"""
 
 
-def _reach_goal(version: SopVersion, batch: EventBatch) -> None:
-    reached = [row.contact_id for row in batch.rows if row.type == version.goal_event]
-    if reached:
-        Enrolment.objects.filter(
-            sop_version__sop_id=version.sop_id, contact_id__in=reached, status=Enrolment.Status.ACTIVE
-        ).update(status=Enrolment.Status.GOAL, reason=version.goal_event, due_at=None, left_at=batch.at)
+def _enrol(version: SopVersion, rows: Sequence[EventRow]) -> None:
+    since = SopVersion.objects.filter(sop=version.sop_id).aggregate(first=Min("published_at"))["first"]
+    words = {
+        "brand": version.brand_id,
+        "sop": version.sop_id,
+        "version": version.pk,
+        "wait": version.steps[0]["wait_seconds"],
+        "since": since,
+        "contacts": [row.contact_id for row in rows],
+        "events": [row.id for row in rows],
+        "moments": [row.occurred_at for row in rows],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(ENROL, words)
+
+
+REACH = """
+UPDATE campaigns_enrolment e
+SET status = 'goal', reason = left(r.type, 40), due_at = NULL, left_at = r.occurred_at
+FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[]) AS r (contact_id, type, occurred_at)
+JOIN campaigns_sopversion v ON v.goal_event = r.type
+WHERE v.brand_id = %s AND e.brand_id = v.brand_id AND e.sop_version_id = v.id AND e.contact_id = r.contact_id
+  AND e.status = 'active' AND r.occurred_at >= e.entered_at"""
+
+
+def _reach_goals(batch: EventBatch) -> None:
+    goals = set(SopVersion.objects.exclude(goal_event="").values_list("goal_event", flat=True))
+    rows = [row for row in batch.rows if row.type in goals]
+    if rows:
+        columns: list[list[Any]] = [
+            [row.contact_id for row in rows],
+            [row.type for row in rows],
+            [row.occurred_at for row in rows],
+        ]
+        with connection.cursor() as cursor:
+            cursor.execute(REACH, [*columns, batch.brand_id])
 
 
 def _trigger_errors(trigger: Mapping[str, Any]) -> list[FieldError]:
-    event = trigger.get("event")
-    known = isinstance(event, str) and catalogue.is_known(event)
-    return [] if known else [_unknown_event("trigger.event", event)]
-
-
-def _unknown_event(field: str, value: object) -> FieldError:
-    return FieldError(
-        field, "event.unknown", _("没有名为“%s”的行为。") % value, _("请从行为目录中选择，品牌自己的行为以 x_ 开头。")
+    where = trigger.get("where") or {}
+    if not isinstance(where, Mapping):
+        message = _("条件应是“属性: 值”的对象。")
+        return [FieldError("trigger.where", "sop.where", message, _("不需要条件时请留空。"))]
+    return _renamed(
+        catalogue.check(str(trigger.get("event") or ""), where, sender="system"), "trigger.event", "trigger.where"
     )
+
+
+def _renamed(errors: Sequence[FieldError], event: str, where: str) -> list[FieldError]:
+    """The catalogue's errors, which speak of `type` and `props`, in the words of our input."""
+    return [
+        replace(error, field=event if error.field == "type" else error.field.replace("props", where, 1))
+        for error in errors
+    ]
 
 
 def _step_errors(steps: Sequence[Step]) -> list[FieldError]:
     if not 1 <= len(steps) <= MOST_STEPS:
-        return [FieldError("steps", "steps.count", _("流程应有 1 到 %d 步。") % MOST_STEPS)]
-    known = set(
-        Content.objects.filter(pk__in=[s.content_id for s in steps], channel=Channel.SINGLE).values_list(
-            "pk", flat=True
-        )
-    )
+        return [FieldError("steps", "sop.steps", _("流程应有 1 到 %d 步。") % MOST_STEPS)]
+    single = Content.objects.filter(pk__in=[step.content_id for step in steps], channel=Channel.SINGLE)
+    known = set(single.values_list("pk", flat=True))
     errors = []
     for index, step in enumerate(steps):
+        path = f"steps.{index}"
         if not 0 <= step.wait_seconds <= LONGEST_WAIT.total_seconds():
-            errors.append(FieldError(f"steps[{index}].wait_seconds", "wait.range", _("等待应在 0 秒到 365 天之间。")))
+            errors.append(FieldError(f"{path}.wait_seconds", "sop.wait", _("等待应在 0 秒到 365 天之间。")))
         if step.content_id not in known:
             message = _("没有这个单聊内容。")
-            errors.append(FieldError(f"steps[{index}].content_id", "content.unknown", message, _("请先在内容库新建。")))
+            errors.append(FieldError(f"{path}.content_id", "sop.no_content", message, _("请先在内容库新建。")))
+        if step.condition is not None:
+            errors += _condition_errors(step.condition, f"{path}.condition")
     return errors
+
+
+def _condition_errors(condition: Mapping[str, Any], path: str) -> list[FieldError]:
+    try:
+        segments.check(condition, path=path)
+    except Invalid as wrong:
+        return list(wrong.errors)
+    return []

@@ -1,30 +1,39 @@
 """What outreach does by itself. `tick` asks each brand's tables what is due and hands it out; tasks may run twice."""
 
+import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from celery import shared_task
+from celery.contrib.django.task import DjangoTask
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from campaigns import confirm, dispatch, moments, plan, results, sop
+from campaigns import confirm, dispatch, moments, plan, pushes, results, sop
 from campaigns.models import Batch, Channel, Push
-from campaigns.reasons import Reason
+from scrm.lib.errors import DomainError
 from tenants.models import Brand
 from tenants.scope import brand_scope
-from wecom.client import WeComClient, client_for
+from wecom.client import client_for
+
+logger = logging.getLogger(__name__)
+Status = Batch.Status
 
 A_TURN = 200
 HANDED_OUT = timedelta(seconds=60)
-"""a row handed to a worker is not handed out again before"""
+"""a row handed to a worker is not handed out again before; by then its message is void"""
 
 
 @shared_task
 def tick(**_later_args: object) -> None:
     """Plan, send, reconcile, poll and advance whatever is due in any brand."""
     for brand_id in Brand.objects.order_by("pk").values_list("pk", flat=True):
-        with brand_scope(brand_id):
-            _hand_out(brand_id, timezone.now())
+        try:
+            hand_out(brand_id=brand_id, at=timezone.now())
+        except Exception:  # a brand's trouble is not the next brand's
+            logger.exception("campaigns.tick.failed", extra={"brand": brand_id})
 
 
 @shared_task
@@ -34,79 +43,88 @@ def plan_push(*, brand_id: int, push_id: int, **_later_args: object) -> None:
 
 
 @shared_task
+def wind_up_push(*, brand_id: int, push_id: int, **_later_args: object) -> None:
+    """Bring a cancelled push to its end."""
+    confirm.wind_up(brand_id=brand_id, push_id=push_id, at=timezone.now())
+
+
+@shared_task
 def send_batch(*, brand_id: int, batch_id: str, **_later_args: object) -> None:
-    """Give a batch to WeCom."""
-    wecom, channel = _wecom_of(brand_id, batch_id)
-    if wecom is None:
-        return
-    if channel != Channel.MOMENTS:
-        dispatch.send(brand_id=brand_id, batch_id=UUID(batch_id), wecom=wecom, at=timezone.now())
-        return
-    if moments.advance(brand_id=brand_id, batch_id=UUID(batch_id), wecom=wecom, at=timezone.now()):
+    """Give a batch to WeCom; a Moments batch is brought one step further."""
+    is_more = _with_wecom(brand_id, batch_id, {Channel.MOMENTS: moments.advance}, dispatch.send)
+    if is_more:
         send_batch.delay(brand_id=brand_id, batch_id=batch_id)
 
 
 @shared_task
 def reconcile_batch(*, brand_id: int, batch_id: str, **_later_args: object) -> None:
     """Find out what became of a batch in an unknown state."""
-    wecom, channel = _wecom_of(brand_id, batch_id)
-    if wecom is not None:
-        reconcile = moments.reconcile if channel == Channel.MOMENTS else dispatch.reconcile
-        reconcile(brand_id=brand_id, batch_id=UUID(batch_id), wecom=wecom, at=timezone.now())
+    _with_wecom(brand_id, batch_id, {Channel.MOMENTS: moments.reconcile}, dispatch.reconcile)
 
 
 @shared_task
-def poll_batch(*, brand_id: int, batch_id: str, **_later_args: object) -> None:
-    """Ask WeCom for a batch's results."""
-    wecom, channel = _wecom_of(brand_id, batch_id)
-    if wecom is not None:
-        poll = moments.poll if channel == Channel.MOMENTS else results.poll
-        poll(brand_id=brand_id, batch_id=UUID(batch_id), wecom=wecom, at=timezone.now())
+def follow_batch(*, brand_id: int, batch_id: str, **_later_args: object) -> None:
+    """Ask WeCom how far a task is; take it back if its guide had their time, or its push was cancelled."""
+    _with_wecom(brand_id, batch_id, {}, confirm.follow)
 
 
 @shared_task
-def close_batch(*, brand_id: int, batch_id: str, **_later_args: object) -> None:
-    """Take back a task whose guide had their time, or whose push was cancelled."""
-    wecom, _channel = _wecom_of(brand_id, batch_id)
-    if wecom is None:
-        return
+def remind_push(*, brand_id: int, push_id: int, **_later_args: object) -> None:
+    """Remind the guides of a push: thousands of calls when there are thousands of guides."""
     with brand_scope(brand_id):
-        cancelled = Batch.objects.filter(pk=batch_id, push__status=Push.Status.CANCELLED).exists()
-    reason = Reason.CANCELLED if cancelled else Reason.NOT_CONFIRMED
-    confirm.take_back(brand_id=brand_id, batch_id=UUID(batch_id), wecom=wecom, at=timezone.now(), reason=reason)
+        corp_id = Push.objects.filter(pk=push_id).values_list("corp_id", flat=True).first()
+    if corp_id:
+        wecom = client_for(brand_id=brand_id, corp_id=corp_id)
+        confirm.remind(brand_id=brand_id, push_id=push_id, wecom=wecom, at=timezone.now())
 
 
-def _hand_out(brand_id: int, at: datetime) -> None:
-    """Collect what is due, put its next look off, and enqueue it once the transaction has committed. Scoped."""
-    dispatch.find_stale(at=at)
-    sop.advance(at=at)
-    due = Push.objects.filter(status__in=[Push.Status.SCHEDULED, Push.Status.PLANNING], scheduled_at__lte=at)
-    for push_id in due.values_list("pk", flat=True)[:A_TURN]:
-        plan_push.delay_on_commit(brand_id=brand_id, push_id=push_id)
-    status = Batch.Status
-    sending = Batch.objects.filter(push__status=Push.Status.SENDING)
-    with_job = sending.filter(status=status.CLAIMED).exclude(jobid="")
-    for batch_id in _take(sending.filter(status=status.PENDING, due_at__lte=at), "due_at", at):
-        send_batch.delay_on_commit(brand_id=brand_id, batch_id=batch_id)
-    for batch_id in _take(with_job.filter(due_at__lte=at), "due_at", at):
-        send_batch.delay_on_commit(brand_id=brand_id, batch_id=batch_id)
-    for batch_id in _take(Batch.objects.filter(status=status.UNKNOWN, due_at__lte=at), "due_at", at):
-        reconcile_batch.delay_on_commit(brand_id=brand_id, batch_id=batch_id)
-    for batch_id in _take(Batch.objects.filter(status=status.CREATED, poll_due_at__lte=at), "poll_due_at", at):
-        poll_batch.delay_on_commit(brand_id=brand_id, batch_id=batch_id)
-    for batch_id in confirm.overdue(at=at):
-        close_batch.delay_on_commit(brand_id=brand_id, batch_id=str(batch_id))
+def hand_out(*, brand_id: int, at: datetime) -> None:
+    """Collect what is due in a brand, put its next look off, and enqueue it when that is committed. Opens its scope.
+
+    Nothing is lost with a message: what it was about is due again in a minute. Two at once share the rows."""
+    with brand_scope(brand_id):
+        dispatch.find_stale(at=at)
+        results.finish(at=at)
+        sop.advance(at=at)
+        for push_id in pushes.due(at=at):
+            _enqueue(plan_push, brand_id=brand_id, push_id=push_id)
+        for push_id in Push.objects.filter(status=Push.Status.CANCELLED, done_at=None).values_list("pk", flat=True):
+            _enqueue(wind_up_push, brand_id=brand_id, push_id=push_id)
+        to_send = Batch.objects.filter(status=Status.PENDING, push__status=Push.Status.SENDING)
+        with_job = Batch.objects.filter(status=Status.CLAIMED).exclude(jobid="")
+        _take(send_batch, to_send, "due_at", brand_id, at)
+        _take(send_batch, with_job, "due_at", brand_id, at)
+        _take(reconcile_batch, Batch.objects.filter(status=Status.UNKNOWN), "due_at", brand_id, at)
+        made = Batch.objects.filter(status__in=[Status.CREATED, Status.FINAL])
+        _take(follow_batch, made, "poll_due_at", brand_id, at)
 
 
-def _take(rows: QuerySet[Batch], column: str, at: datetime) -> list[str]:
-    ids = list(rows.order_by(column).values_list("pk", flat=True)[:A_TURN])
-    Batch.objects.filter(pk__in=ids).update(**{column: at + HANDED_OUT})
-    return [str(batch_id) for batch_id in ids]
+def _take(task: DjangoTask, rows: QuerySet[Batch], column: str, brand_id: int, at: datetime) -> None:
+    """Enqueue the task for the rows that are due; another tick passes over rows that this one holds."""
+    due = rows.filter(**{f"{column}__lte": at}).order_by(column)
+    ids = list(due.select_for_update(of=("self",), skip_locked=True).values_list("pk", flat=True)[:A_TURN])
+    if ids:
+        Batch.objects.filter(pk__in=ids).update(**{column: at + HANDED_OUT})
+    for batch_id in ids:
+        _enqueue(task, brand_id=brand_id, batch_id=str(batch_id))
 
 
-def _wecom_of(brand_id: int, batch_id: str) -> tuple[WeComClient | None, str]:
+def _enqueue(task: DjangoTask, **kwargs: object) -> None:
+    task.apply_async_on_commit(kwargs=kwargs, expires=HANDED_OUT.total_seconds())
+
+
+def _with_wecom(
+    brand_id: int, batch_id: str, by_channel: dict[str, Callable[..., Any]], usual: Callable[..., Any]
+) -> Any:
+    """Do the batch's work with its corp's client. A refusal of WeCom's is logged: the row is due again in a minute."""
     with brand_scope(brand_id):
         batch = Batch.objects.select_related("push").filter(pk=batch_id).first()
     if batch is None:
-        return None, ""
-    return client_for(brand_id=brand_id, corp_id=batch.corp_id), batch.push.channel
+        return None
+    work = by_channel.get(batch.push.channel, usual)
+    try:
+        wecom = client_for(brand_id=brand_id, corp_id=batch.corp_id)
+        return work(brand_id=brand_id, batch_id=UUID(batch_id), wecom=wecom, at=timezone.now())
+    except DomainError as error:
+        logger.warning("campaigns.batch.put_off", extra={"batch": batch_id, "code": error.problem_code})
+        return None
