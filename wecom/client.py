@@ -37,7 +37,8 @@ class WeComClient(DirectoryCalls, CustomerCalls, GroupCalls, SendCalls, MomentCa
 def client_for(*, brand_id: int, corp_id: int, kind: str = CONTACT) -> WeComClient:
     """The client of a corp's app. Opens its own scope to read the secret. Raises NotFound for an unknown corp or app.
 
-    A call of it that fails for the corp's set-up notes that on the corp, where the console shows it."""
+    A call that fails for the corp's set-up is noted on the corp, where the console shows it; when the same call works
+    again the note goes."""
     with brand_scope(brand_id):
         corp = found(Corp.objects.filter(pk=corp_id))
         app = found(CorpApp.objects.filter(corp=corp_id, kind=kind).order_by("id"))
@@ -45,4 +46,15 @@ def client_for(*, brand_id: int, corp_id: int, kind: str = CONTACT) -> WeComClie
     def note(error: errors.Misconfigured) -> None:
         troubles.note(brand_id=brand_id, corp_id=corp_id, error=error, at=timezone.now())
 
-    return WeComClient(corpid=corp.corpid, secret=app.secret, agent_id=app.agent_id, on_trouble=note)
+    def mended(api: str) -> None:
+        if troubles.ends_with(corp, api=api):
+            troubles.clear(brand_id=brand_id, corp_id=corp_id)
+            corp.trouble_code = ""
+
+    return WeComClient(
+        corpid=corp.corpid,
+        secret=app.secret,
+        agent_id=app.agent_id,
+        on_trouble=note,
+        on_success=mended if corp.trouble_code else None,
+    )

@@ -9,11 +9,9 @@ import string
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urljoin
 from uuid import UUID
 
 from django.conf import settings
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -30,7 +28,8 @@ from wecom.policy import SCOPE, error_of
 note_trouble = troubles.note
 clear_trouble = troubles.clear
 
-NO_PERMISSION = 48002
+CALLBACK_PATH = "callbacks/wecom/"
+APP_DISABLED = 50003
 LETTERS = string.ascii_letters + string.digits
 
 STEPS: dict[str, Text] = {
@@ -84,8 +83,8 @@ class Connected:
 
 
 def callback_url(endpoint_id: UUID) -> str:
-    """The public address of an endpoint. Needs wecom.urls in the URLconf."""
-    return urljoin(settings.PUBLIC_URL, reverse("wecom-callback", args=[endpoint_id]))
+    """The public address of an endpoint, the same from a brand's page as from a worker (`reverse` would differ)."""
+    return f"{settings.PUBLIC_URL.rstrip('/')}/{CALLBACK_PATH}{endpoint_id}/"
 
 
 def connect(
@@ -104,7 +103,7 @@ def connect(
     The same corpid again replaces name, secret and quota mode and keeps the callback's address and keys. Raises Invalid
     naming the field when WeCom refuses (nothing is saved), or another WeComError when it can't be asked."""
     corpid, secret, name = corpid.strip(), secret.strip(), name.strip()
-    _check_form(corpid=corpid, name=name, secret=secret, quota_mode=quota_mode)
+    _check_form(corpid=corpid, name=name, agent_id=agent_id, secret=secret, quota_mode=quota_mode)
     wecom = WeComClient(corpid=corpid, secret=secret, agent_id=agent_id)
     verdicts = _tried(wecom)
     refusal = next((verdict for verdict in verdicts if not verdict.ok and not verdict.partial), None)
@@ -188,7 +187,7 @@ def _credentials(wecom: WeComClient) -> Iterator[Verdict]:
 def _agent(wecom: WeComClient) -> Iterator[Verdict]:
     agent = wecom.agent(agent_id=wecom.agent_id)
     if agent.closed:
-        raise error_of(50003, api="agent/get")
+        raise error_of(APP_DISABLED, api="agent/get")
     whole = 1 in agent.department_ids
     departments = len(wecom.departments())
     if whole:
@@ -233,10 +232,10 @@ def _callback_verdict(last_heard: datetime | None) -> Verdict:
 # -- the form ---------------------------------------------------------------------------------------------------------
 
 
-def _check_form(*, corpid: str, name: str, secret: str, quota_mode: str) -> None:
+def _check_form(*, corpid: str, name: str, agent_id: int, secret: str, quota_mode: str) -> None:
     wrong = [
         FieldError(field, "required", _("请填写。"))
-        for field, value in (("corpid", corpid), ("name", name), ("secret", secret))
+        for field, value in (("corpid", corpid), ("name", name), ("agent_id", agent_id), ("secret", secret))
         if not value
     ]
     if quota_mode not in QuotaMode.values:

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from tenants.models import Brand
 from tenants.secrets import EncryptedField
 from tenants.tables import TenantModel, tenant_key
+from wecom.policy import policy_named
 
 
 class QuotaMode(models.TextChoices):
@@ -32,6 +33,7 @@ class Corp(TenantModel):
     trouble_code = models.CharField(max_length=40, blank=True)
     """problem code of the last refusal that an operator must mend, e.g. wecom.ip_untrusted; empty when well"""
     trouble_detail = models.TextField(blank=True)
+    """the API that was refused and WeCom's errcode; for people there are trouble_text and trouble_remedy"""
     trouble_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -40,6 +42,16 @@ class Corp(TenantModel):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def trouble_text(self) -> str:
+        """What is wrong, in the reader's language; empty when well."""
+        return str(policy_named(self.trouble_code).detail) if self.trouble_code else ""
+
+    @property
+    def trouble_remedy(self) -> str:
+        """What the operator can do about it."""
+        return str(policy_named(self.trouble_code).remedy) if self.trouble_code else ""
 
 
 class CorpApp(TenantModel):

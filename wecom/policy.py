@@ -182,6 +182,12 @@ _BY_CODE: tuple[tuple[Policy, tuple[int, ...]], ...] = (
 )
 
 TABLE: dict[int, Policy] = {number: policy for policy, numbers in _BY_CODE for number in numbers}
+_BY_NAME: dict[str, Policy] = {policy.code: policy for policy, _numbers in _BY_CODE}
+
+
+def policy_named(code: str) -> Policy:
+    """The policy behind one of our own codes, to say again in the reader's language what was noted earlier."""
+    return _BY_NAME.get(code, UNNAMED)
 
 
 def policy_of(errcode: int) -> Policy:

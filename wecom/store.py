@@ -9,12 +9,12 @@ from redis.retry import Retry
 
 
 def connection() -> "redis.Redis":
-    """The process's connection pool. A refused connection fails at once instead of after seconds of back-off."""
+    """The process's connection pool. A Redis that is away is told at once instead of after seconds of back-off."""
     return _connection(settings.REDIS_URL)
 
 
 @lru_cache(maxsize=4)
 def _connection(url: str) -> "redis.Redis":
     return redis.Redis.from_url(
-        url, decode_responses=True, socket_timeout=5, socket_connect_timeout=2, retry=Retry(NoBackoff(), 1)
+        url, decode_responses=True, socket_timeout=2, socket_connect_timeout=0.5, retry=Retry(NoBackoff(), 1)
     )

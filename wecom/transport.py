@@ -39,12 +39,21 @@ UPLOAD_SECONDS = 60
 LIMIT_BLOCK_SECONDS = 60
 
 Trouble = Callable[[errors.Misconfigured], None]
+Success = Callable[[str], None]
 
 
 class Transport(WeChatClient):
     """Speaks to WeCom as one app of one corp. Thread-safe; cheap to make."""
 
-    def __init__(self, *, corpid: str, secret: str, api_base: str = "", on_trouble: Trouble | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        corpid: str,
+        secret: str,
+        api_base: str = "",
+        on_trouble: Trouble | None = None,
+        on_success: Success | None = None,
+    ) -> None:
         super().__init__(corpid, secret, timeout=settings.WECOM_TIMEOUT_SECONDS, auto_retry=False)
         base = api_base or settings.WECOM_API_BASE
         self.API_BASE_URL = base if base.endswith("/") else base + "/"
@@ -52,6 +61,7 @@ class Transport(WeChatClient):
         self._http = _session(os.getpid(), self._host, once=False)
         self._scope = f"{self.API_BASE_URL}{corpid}"
         self._on_trouble = on_trouble
+        self._on_success = on_success
 
     def call(
         self,
@@ -65,7 +75,7 @@ class Transport(WeChatClient):
     ) -> dict[str, Any]:
         """The answer of `api` (a path below cgi-bin). Raises the errors of wecom.errors, nothing else."""
         try:
-            return self._with_token(verb, api, params or {}, body, file, repeatable)
+            answer = self._with_token(verb, api, params or {}, body, file, repeatable)
         except redis.RedisError as error:
             raise errors.Unreachable(_("Redis 暂时不可用。"), code="wecom.no_store", api=api) from error
         except errors.Misconfigured as trouble:
@@ -75,6 +85,9 @@ class Transport(WeChatClient):
             if self._on_trouble:
                 self._on_trouble(trouble)
             raise
+        if self._on_success:
+            self._on_success(api)
+        return answer
 
     @property
     def access_token(self) -> str:

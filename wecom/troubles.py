@@ -1,4 +1,4 @@
-"""What an operator must mend about a corp: noted by the calls that met it, cleared by a check that passes."""
+"""What an operator must mend about a corp: noted by the call that met it, cleared when that call works again."""
 
 from datetime import datetime
 
@@ -14,6 +14,12 @@ def note(*, brand_id: int, corp_id: int, error: Misconfigured, at: datetime) -> 
         corp.exclude(trouble_code=error.problem_code).update(
             trouble_code=error.problem_code, trouble_detail=f"{error.api} {error.errcode}", trouble_at=at
         )
+
+
+def ends_with(corp: Corp, *, api: str) -> bool:
+    """Whether a success of `api` shows that the corp's trouble is over. A token trouble ends with any call."""
+    failed, _sep, _errcode = corp.trouble_detail.partition(" ")
+    return bool(corp.trouble_code) and failed in (api, "gettoken")
 
 
 def clear(*, brand_id: int, corp_id: int) -> None:

@@ -3,5 +3,6 @@
 from django.urls import path
 
 from wecom import views
+from wecom.corps import CALLBACK_PATH
 
-urlpatterns = [path("callbacks/wecom/<uuid:endpoint_id>/", views.callback, name="wecom-callback")]
+urlpatterns = [path(f"{CALLBACK_PATH}<uuid:endpoint_id>/", views.callback, name="wecom-callback")]

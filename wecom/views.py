@@ -3,6 +3,7 @@
 import logging
 from uuid import UUID
 
+import redis
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -10,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 from kombu.exceptions import OperationalError
 
 from scrm.lib.errors import NotFound
-from wecom import inbox
+from wecom import inbox, store
 from wecom.crypto import Seal
 from wecom.errors import BadCallback
 from wecom.tasks import drain_inbox
@@ -45,8 +46,9 @@ def callback(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
 
 def _wake(brand_id: int) -> None:
     try:
+        store.connection().ping()  # Celery takes six seconds to find out that Redis is away; WeCom waits for five
         drain_inbox.apply_async(kwargs={"brand_id": brand_id}, retry=False)
-    except OperationalError:
+    except (redis.RedisError, OperationalError):
         # The event is safe in the inbox; the sweep finds it once the broker is back.
         logger.warning("wecom.inbox.not_woken", extra={"brand": brand_id})
 

@@ -185,6 +185,14 @@ def test_bad_signature_truncation_and_strangers_leave_nothing(door, cast):
     assert Client().put(door.path).status_code == 405
 
 
+def test_a_broker_that_is_away_costs_no_event(door, settings, django_capture_on_commit_callbacks):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    with django_capture_on_commit_callbacks(execute=True) as called:
+        answer = door.tell(event_xml(door.link.corpid))
+
+    assert (answer.status_code, len(called), len(door.items())) == (200, 1, 1)
+
+
 def test_too_large_a_body_is_refused_unread(door):
     answer = door.post({}, b"<xml>" + b"x" * 300_000)
     assert answer.status_code == 413

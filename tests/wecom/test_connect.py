@@ -3,6 +3,7 @@
 import socket
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone, translation
 
 from scrm.lib.errors import Invalid, NotFound
@@ -45,7 +46,7 @@ def test_connects_and_can_be_used(cast, form):
     assert len(client_for(brand_id=cast.brand.id, corp_id=connected.corp_id).follow_users()) == 4
     assert (len(connected.token), len(connected.aes_key)) == (32, 43)
     assert (connected.token + connected.aes_key).isalnum()
-    assert str(connected.endpoint_id) in connected.callback_url
+    assert connected.callback_url.endswith(reverse("wecom-callback", args=[connected.endpoint_id]))
     with brand_scope(cast.brand.id):
         entry = AuditEntry.objects.get()
         assert (entry.action, entry.actor) == ("corp.connect", "user:1")
@@ -72,6 +73,7 @@ def test_secrets_are_not_readable_in_the_database(cast, form):
         ({"corpid": "ww0000000000000000"}, "corpid", "wecom.bad_corpid"),
         ({"agent_id": 9_999_999}, "agent_id", "wecom.bad_agent"),
         ({"secret": " "}, "secret", "required"),
+        ({"agent_id": 0}, "agent_id", "required"),
         ({"corpid": "", "name": ""}, "corpid", "required"),
         ({"quota_mode": "always"}, "quota_mode", "choice"),
     ],

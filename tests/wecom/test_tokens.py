@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.utils import translation
 
 from tests.wecom.conftest import forget
 from wecom import errors
@@ -136,7 +137,7 @@ def test_a_wrong_secret_asks_once_a_minute_not_once_a_call(simulator, link):
     assert gettokens(simulator) == 1
 
 
-def test_trouble_is_noted_on_the_corp(simulator, link, cast):
+def test_trouble_is_noted_on_the_corp_until_the_call_works_again(simulator, link, cast):
     from tenants.scope import brand_scope
 
     simulator.post(
@@ -150,3 +151,13 @@ def test_trouble_is_noted_on_the_corp(simulator, link, cast):
         corp = Corp.objects.get(pk=link.corp_id)
     assert corp.trouble_code == "wecom.ip_untrusted"
     assert corp.trouble_at is not None
+    assert "可信 IP" in corp.trouble_text
+    with translation.override("en"):
+        assert "trusted IPs" in corp.trouble_text
+        assert "admin console" in corp.trouble_remedy
+    link.wecom.departments()  # another call says nothing about that one
+    with brand_scope(cast.brand.id):
+        assert Corp.objects.get(pk=link.corp_id).trouble_code == "wecom.ip_untrusted"
+    link.wecom.follow_users()
+    with brand_scope(cast.brand.id):
+        assert Corp.objects.get(pk=link.corp_id).trouble_code == ""
