@@ -1,13 +1,12 @@
 """The suite runs as the runtime role, which row-level security binds; the owner only makes the test database."""
 
 import os
-
-os.environ.setdefault("ORCHARD_TESTING", "1")
-os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's loop runs in the test thread
-
 from collections.abc import Iterator
+from zlib import crc32
 
 import pytest
+import redis
+from celery import current_app
 from django.conf import settings
 from django.db import connections
 from django.test.utils import setup_databases, teardown_databases
@@ -16,8 +15,29 @@ from tests.cast import Cast
 
 
 def pytest_configure() -> None:
-    """Everybody in the cast has a password; hashing three as production does would be most of each test's time."""
+    """What differs from production; also in the environment, for the processes that tests start."""
+    own = _own_redis(settings.REDIS_URL)
+    os.environ.update(ORCHARD_TESTING="1", REDIS_URL=own)
+    os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's loop runs in the test thread
+    settings.REDIS_URL = settings.CELERY_BROKER_URL = settings.CACHES["default"]["LOCATION"] = own
+    current_app.conf.update(broker_url=own, broker_read_url=own, broker_write_url=own)
+    # Hashing three passwords as production does would be most of each test's time.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    for alias in ("default", "owner"):
+        # A live server's thread that kept its session would stand in the way of dropping the database.
+        connections[alias].settings_dict["CONN_MAX_AGE"] = 0
+
+
+def _own_redis(url: str) -> str:
+    """A numbered database of the Redis server for this suite: its messages are nobody else's work."""
+    server = url.split("://", 1)[1].split("/")[0]
+    return f"redis://{server}/{1 + crc32(os.environ.get('ORCHARD_TEST_DB', 'test_orchard').encode()) % 15}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def empty_redis() -> None:
+    """Begin without what an earlier run left: messages, tokens, counters."""
+    redis.Redis.from_url(os.environ["REDIS_URL"]).flushdb()
 
 
 @pytest.fixture(scope="session")
