@@ -62,12 +62,12 @@ class Cockpit:
 
 def brand_row(*, brand: Brand, at: datetime) -> BrandRow:
     """The brand's line in the overview. Scoped."""
-    return _kept(f"figures:row:{brand.pk}", lambda: _brand_row(at))
+    return _kept("row", brand, lambda: _brand_row(at))
 
 
 def cockpit(*, brand: Brand, at: datetime) -> Cockpit:
     """The cockpit's figures. Scoped."""
-    return _kept(f"figures:cockpit:{brand.pk}", lambda: _cockpit(brand, at))
+    return _kept("cockpit", brand, lambda: _cockpit(brand, at))
 
 
 def _brand_row(at: datetime) -> BrandRow:
@@ -177,7 +177,9 @@ def _one(sql: str, given: dict[str, Any]) -> tuple[Any, ...]:
     return _rows(sql, given)[0]
 
 
-def _kept(key: str, make: Callable[[], T]) -> T:
+def _kept(what: str, brand: Brand, make: Callable[[], T]) -> T:
+    # The time of its making tells the brand from one of the same number in another database on the same Redis.
+    key = f"figures:{what}:{brand.pk}:{brand.created_at.timestamp()}"
     found = cache.get(key)
     if found is None:
         found = make()

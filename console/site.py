@@ -7,7 +7,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.contrib.admin import AdminSite
@@ -109,15 +111,16 @@ class ConsoleSite(UnfoldAdminSite):
             _enter(request)
             if page is not None and not request.place.may(page.needs):
                 raise PermissionDenied(page.needs.label)
-            try:
-                if page is not None and page.own_scopes:
-                    return inner(request, *args, **kwargs)
-                with brand_scope(request.brand.pk):
-                    response = inner(request, *args, **kwargs)
-                    # Templates query while they render: it must happen before the scope ends.
-                    return response.render() if hasattr(response, "render") else response
-            except errors.DomainError as refusal:
-                return self.refused(request, refusal)
+            with timezone.override(ZoneInfo(request.brand.timezone)):
+                try:
+                    if page is not None and page.own_scopes:
+                        return inner(request, *args, **kwargs)
+                    with brand_scope(request.brand.pk):
+                        response = inner(request, *args, **kwargs)
+                        # Templates query while they render: it must happen before the scope ends.
+                        return response.render() if hasattr(response, "render") else response
+                except errors.DomainError as refusal:
+                    return self.refused(request, refusal)
 
         return through_the_door
 
@@ -171,7 +174,7 @@ def _enter(request: BrandRequest) -> None:
     request.place, request.brand = place, place.brand
     request.actor = Actor(f"user:{request.user.pk}", request.user.get_full_name())
     now = timezone.now()
-    stale = Seat.objects.filter(pk=place.seat_id).exclude(last_seen_at__gt=now - timezone.timedelta(minutes=5))
+    stale = Seat.objects.filter(pk=place.seat_id).exclude(last_seen_at__gt=now - timedelta(minutes=5))
     stale.update(last_seen_at=now)
 
 

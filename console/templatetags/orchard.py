@@ -147,13 +147,13 @@ def state(status: str, label: str, extra: str = "") -> SafeString:
 
 
 @register.simple_tag
-def avatar(name: str, url: str = "", size: str = "") -> SafeString:
-    """A picture, or the last character of the name on a tint that stays the same for the name."""
-    text = (name or "?").strip()
+def avatar(name: str, size: str = "") -> SafeString:
+    """The last character of the name (Latin: the first) on a tint that stays the same for the name."""
+    text = (name or "?").strip() or "?"
     letter = text[-1:] if not text.isascii() else text[:1].upper()
-    tint = crc32(text.encode()) % 8
-    inner = format_html('<img src="{}" alt="" loading="lazy" referrerpolicy="no-referrer">', url) if url else letter
-    return format_html('<span class="o-avatar {} o-t{}" aria-hidden="true">{}</span>', size, tint, inner)
+    return format_html(
+        '<span class="o-avatar {} o-t{}" aria-hidden="true">{}</span>', size, crc32(text.encode()) % 8, letter
+    )
 
 
 @register.simple_tag(takes_context=True)
@@ -213,3 +213,21 @@ def points_reason(code: str) -> str:
 def readable(value: Any) -> str:
     """JSON for people to read."""
     return json.dumps(value, ensure_ascii=False)
+
+
+@register.filter
+def item(mapping: dict[str, Any], key: str) -> Any:
+    """One entry of a mapping."""
+    return mapping.get(key, "")
+
+
+@register.filter
+def item_text(mapping: dict[str, Any], key: str) -> str:
+    """One entry of a mapping as text, to compare with."""
+    return str(mapping.get(key, ""))
+
+
+@register.filter
+def joined(text: str, value: Any) -> str:
+    """`tag:` and 7 → `tag:7`."""
+    return f"{text}{value}"

@@ -1,0 +1,225 @@
+"""The push composer: its form on one side, campaigns' Draft and contents on the other; campaigns says what may be sent."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+from django.http import QueryDict
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from campaigns import content, pushes
+from campaigns.models import Channel, Push, Variant
+from scrm.lib.errors import FieldError, Invalid
+from tagging import segments
+from tagging.models import Segment, Tag
+from tenants.actors import Actor
+
+MOST_VARIANTS = 6
+ATTACHMENTS = ("none", "link", "miniprogram", "image")
+FIELDS = {
+    "link": ("title", "desc", "url", "picurl"),
+    "miniprogram": ("title", "appid", "page", "pic_media_id"),
+    "image": ("pic_url",),
+}
+KEEP, EVERYBODY = "keep", ""
+
+
+@dataclass(slots=True)
+class VariantForm:
+    """One variant as the form shows it. `aim`: empty, `tag:7`, `segment:3`, or keep for a condition made elsewhere."""
+
+    number: int
+    content_id: int | None = None
+    aim: str = EVERYBODY
+    aim_words: str = ""
+    text: str = ""
+    attachment: str = "none"
+    attached: dict[str, str] = field(default_factory=dict)
+    others: list[Any] = field(default_factory=list)
+    """attachments that the form has no fields for; they are kept"""
+    condition: Any = None
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def number_text(self) -> str:
+        """The number for names of fields."""
+        return str(self.number)
+
+
+@dataclass(slots=True)
+class PushForm:
+    """The composer's fields, as text."""
+
+    name: str = ""
+    channel: str = Channel.SINGLE
+    segment: str = ""
+    holdout: str = "0"
+    most: str = ""
+    priority: str = "50"
+    scheduled: str = ""
+    variants: list[VariantForm] = field(default_factory=lambda: [VariantForm(1)])
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+def form_of(push: Push, *, zone: str) -> PushForm:
+    """The form of a saved draft. Scoped."""
+    at = push.scheduled_at
+    rows = Variant.objects.filter(push=push).select_related("content").order_by("position")
+    return PushForm(
+        name=push.name,
+        channel=push.channel,
+        segment=str(push.segment_id or ""),
+        holdout=str(push.holdout_percent),
+        most=str(push.max_recipients or ""),
+        priority=str(push.priority),
+        scheduled=at.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%dT%H:%M") if at else "",
+        variants=[_variant_form(number, row) for number, row in enumerate(rows, start=1)] or [VariantForm(1)],
+    )
+
+
+def read(data: QueryDict, push: Push | None) -> PushForm:
+    """The submitted form. Contents are only ever those of the push itself. Scoped."""
+    own = {row.content_id: row for row in Variant.objects.filter(push=push)} if push else {}
+    numbers = sorted({int(key[1:].split(".")[0]) for key in data if key[:1] == "v" and key[1:].split(".")[0].isdigit()})
+    form = PushForm(**{name: data.get(name, "").strip() for name in ("name", "channel", "segment", "holdout", "most")})
+    form.priority, form.scheduled = data.get("priority", "50").strip(), data.get("scheduled", "").strip()
+    form.variants = []
+    for number in numbers[:MOST_VARIANTS]:
+        values = {key.partition(".")[2]: data.get(key, "") for key in data if key.startswith(f"v{number}.")}
+        content_id = int(values["content"]) if values.get("content", "").isdigit() else None
+        row = own.get(content_id) if content_id is not None else None
+        made = VariantForm(number, row.content_id if row else None, values.get("aim", ""), text=values.get("text", ""))
+        made.attachment = values.get("attachment", "none")
+        made.attached = {
+            name: values.get(f"{made.attachment}.{name}", "").strip() for name in FIELDS.get(made.attachment, ())
+        }
+        if row:
+            made.others = _split(row.content.attachments)[2]
+            made.condition = row.condition
+        form.variants.append(made)
+    form.variants = form.variants or [VariantForm(1)]
+    return form
+
+
+def save(*, form: PushForm, push: Push | None, zone: str, actor: Actor, at: datetime) -> Push:
+    """Write contents and draft, all or nothing. Scoped. Raises Conflict, or Invalid (also put on the form's fields)."""
+    with transaction.atomic():
+        wrong: list[FieldError] = []
+        drafts = []
+        for index, variant in enumerate(form.variants):
+            try:
+                drafts.append(_save_variant(form, variant, index, actor, at))
+            except Invalid as refusal:
+                variant.errors = [f"{error.message} {error.remedy}".strip() for error in refusal.errors]
+                wrong += refusal.errors
+        draft = pushes.Draft(
+            name=form.name,
+            channel=form.channel,
+            variants=drafts,
+            segment_id=_number(form.segment),
+            priority=_whole(form, "priority", 50, wrong),
+            holdout_percent=_whole(form, "holdout", 0, wrong),
+            max_recipients=_whole(form, "most", None, wrong),
+            scheduled_at=_moment(form, zone, wrong),
+        )
+        if wrong:
+            raise Invalid(_("推送没有保存。"), errors=wrong)
+        try:
+            if push is None:
+                return pushes.create(draft=draft, actor=actor, at=at)
+            return pushes.edit(push_id=push.pk, draft=draft, actor=actor, at=at)
+        except Invalid as refusal:
+            for error in refusal.errors:
+                form.errors[error.field] = f"{error.message} {error.remedy}".strip()
+            raise
+
+
+def choices() -> dict[str, Any]:
+    """What the form offers. Scoped."""
+    return {
+        "segments": Segment.objects.filter(archived_at=None).order_by("-updated_at")[:500],
+        "tags": Tag.objects.order_by("group", "name")[:500],
+        "channels": Channel.choices,
+        "limits": {"bytes": content.MASS_TEXT_BYTES, "characters": content.MOMENTS_TEXT_CHARACTERS},
+    }
+
+
+def _save_variant(form: PushForm, variant: VariantForm, index: int, actor: Actor, at: datetime) -> pushes.VariantDraft:
+    label = f"{form.name[:50]} · {chr(65 + index)}"
+    saved = content.save(
+        name=label,
+        channel=form.channel,
+        text=variant.text.replace("\r\n", "\n"),
+        attachments=[*_attachments(variant), *variant.others],
+        content_id=variant.content_id,
+        actor=actor,
+        at=at,
+    )
+    return pushes.VariantDraft(content_id=saved.pk, condition=_condition(variant), name=chr(65 + index))
+
+
+def _attachments(variant: VariantForm) -> list[dict[str, Any]]:
+    if variant.attachment not in FIELDS:
+        return []
+    return [{"msgtype": variant.attachment, variant.attachment: {k: v for k, v in variant.attached.items() if v}}]
+
+
+def _condition(variant: VariantForm) -> Any:
+    kind, _sep, key = variant.aim.partition(":")
+    if kind == KEEP:
+        return variant.condition
+    if kind == "tag" and key.isdigit():
+        return {"kind": "tag", "tag_id": int(key), "op": "has"}
+    if kind == "segment" and key.isdigit():
+        segment = Segment.objects.filter(pk=int(key)).first()
+        return segment.tree if segment else None
+    return None
+
+
+def _variant_form(number: int, row: Variant) -> VariantForm:
+    kind, attached, others = _split(row.content.attachments)
+    form = VariantForm(number, row.content_id, text=row.content.text, attachment=kind, attached=attached, others=others)
+    form.condition = row.condition
+    if row.condition is not None:
+        leaf = row.condition
+        simple = leaf.get("kind") == "tag" and leaf.get("op") == "has" and isinstance(leaf.get("tag_id"), int)
+        form.aim = f"tag:{leaf['tag_id']}" if simple and len(leaf) == 3 else KEEP
+        form.aim_words = segments.sentence(row.condition)
+    return form
+
+
+def _split(attachments: list[Any]) -> tuple[str, dict[str, str], list[Any]]:
+    """The first attachment if the form has fields for it, and the others."""
+    if attachments and attachments[0].get("msgtype") in FIELDS:
+        kind = attachments[0]["msgtype"]
+        return kind, dict(attachments[0].get(kind) or {}), list(attachments[1:])
+    return "none", {}, list(attachments)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdigit() and len(text) < 19 else None
+
+
+def _whole(form: PushForm, name: str, default: Any, wrong: list[FieldError]) -> Any:
+    text = getattr(form, name).replace(",", "")
+    if not text:
+        return default
+    if not text.isdigit() or len(text) > 9:
+        form.errors[name] = _("请填整数。")
+        wrong.append(FieldError(name, "wrong_type", _("请填整数。")))
+        return default
+    return int(text)
+
+
+def _moment(form: PushForm, zone: str, wrong: list[FieldError]) -> datetime | None:
+    if not form.scheduled:
+        return None
+    try:
+        return timezone.make_aware(datetime.fromisoformat(form.scheduled), ZoneInfo(zone))
+    except ValueError:
+        form.errors["scheduled"] = _("请填日期和时间。")
+        wrong.append(FieldError("scheduled_at", "wrong_type", _("请填日期和时间。")))
+        return None

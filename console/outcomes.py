@@ -1,0 +1,175 @@
+"""What came of a push: the funnel, who was left out and why, per guide and variant, and what customers did after.
+
+Scoped. Each figure here is a count of delivery rows that `people` lists again: the number and its rows agree."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import Count, Q, QuerySet
+
+from campaigns.models import Batch, Channel, Delivery, DeliveryStatus, GroupDelivery, Push
+from campaigns.reasons import Reason
+
+AFTER_HOURS = 72
+PAGE_ROWS = 50
+S = DeliveryStatus
+PLANNED = (S.PLANNED, S.CREATED, S.DELIVERED, S.FAILED, S.UNCONFIRMED, S.CANCELLED)
+HANDED = (S.CREATED, S.DELIVERED, S.FAILED, S.UNCONFIRMED)
+"""WeCom had a task for these"""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One bar of the funnel."""
+
+    key: str
+    label: str
+    count: int
+    before: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """One reason, and how many."""
+
+    status: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """What customers did within 72 hours after they got the message. Proxies: nobody says it was because of it."""
+
+    came: int
+    signed_in: int
+    ordered: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All of the result page."""
+
+    counts: dict[str, int]
+    total: int
+    planned: int
+    handed: int
+    delivered: int
+    confirmed: int
+    holdout: int
+    left_out: list[LeftOut]
+    batches: dict[str, int]
+    batches_confirmed: int
+    batches_all: int
+    next_poll: datetime | None
+    last_poll: datetime | None
+
+
+def rows_of(push: Push) -> QuerySet[Any]:
+    """The push's deliveries: contacts, or group chats."""
+    table: Any = GroupDelivery if push.channel == Channel.GROUP else Delivery
+    return table.objects.filter(push=push)
+
+
+def outcome(push: Push) -> Outcome:
+    """The figures of the push. Three aggregates over the push's own rows."""
+    rows = rows_of(push)
+    counts: dict[str, int] = {}
+    left_out = []
+    for line in rows.values("status", "reason").annotate(n=Count("*")):
+        counts[line["status"]] = counts.get(line["status"], 0) + line["n"]
+        if line["status"] in (S.SUPPRESSED, S.FAILED, S.UNCONFIRMED, S.CANCELLED):
+            left_out.append(LeftOut(line["status"], line["reason"], line["n"]))
+    batches = Batch.objects.filter(push=push)
+    by_status = {line["status"]: line["n"] for line in batches.values("status").annotate(n=Count("pk"))}
+    times = batches.filter(status=Batch.Status.CREATED).order_by("poll_due_at").values_list("poll_due_at", flat=True)
+    polled = batches.filter(polled_at__isnull=False).order_by("-polled_at").values_list("polled_at", flat=True)
+    confirmed = rows.filter(batch__confirmed_at__isnull=False, status__in=HANDED).count()
+    return Outcome(
+        counts=counts,
+        total=sum(counts.values()),
+        planned=sum(counts.get(status, 0) for status in PLANNED),
+        handed=sum(counts.get(status, 0) for status in HANDED),
+        delivered=counts.get(S.DELIVERED, 0),
+        confirmed=max(confirmed, counts.get(S.DELIVERED, 0)),
+        holdout=counts.get(S.HOLDOUT, 0),
+        left_out=sorted(left_out, key=lambda line: -line.count),
+        batches=by_status,
+        batches_confirmed=batches.filter(confirmed_at__isnull=False).count(),
+        batches_all=sum(by_status.values()),
+        next_poll=times.first(),
+        last_poll=polled.first(),
+    )
+
+
+def per_guide(push: Push, limit: int = 50) -> list[dict[str, Any]]:
+    """Guides with what they had to send and what arrived; most to send first."""
+    rows = rows_of(push).filter(status__in=PLANNED).values("staff_id", "staff__name", "staff__store__name")
+    delivered = Count("*", filter=Q(status=S.DELIVERED))
+    confirmed = Count("*", filter=Q(batch__confirmed_at__isnull=False))
+    return list(
+        rows.annotate(planned=Count("*"), delivered=delivered, confirmed=confirmed).order_by("-planned")[:limit]
+    )
+
+
+def per_variant(push: Push) -> list[dict[str, Any]]:
+    """Variants with planned and delivered."""
+    rows = rows_of(push).filter(status__in=PLANNED, variant__isnull=False)
+    lines = rows.values("variant_id", "variant__name", "variant__content__text", "variant__position")
+    return list(
+        lines.annotate(planned=Count("*"), delivered=Count("*", filter=Q(status=S.DELIVERED))).order_by(
+            "variant__position"
+        )
+    )
+
+
+def after(push: Push) -> After | None:
+    """What followed; None for a push to groups, whose messages are no person's."""
+    if push.channel == Channel.GROUP:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT count(*) FILTER (WHERE EXISTS (
+                       SELECT 1 FROM events_event e WHERE e.brand_id = d.brand_id AND e.contact_id = d.contact_id
+                          AND e.type = ANY (ARRAY['page_view', 'product_view', 'search', 'add_cart', 'share', 'draw'])
+                          AND e.occurred_at BETWEEN d.delivered_at AND d.delivered_at + %(within)s)),
+                   count(*) FILTER (WHERE EXISTS (
+                       SELECT 1 FROM events_event e WHERE e.brand_id = d.brand_id AND e.contact_id = d.contact_id
+                          AND e.type = 'sign_in'
+                          AND e.occurred_at BETWEEN d.delivered_at AND d.delivered_at + %(within)s)),
+                   count(*) FILTER (WHERE EXISTS (
+                       SELECT 1 FROM events_event e WHERE e.brand_id = d.brand_id AND e.contact_id = d.contact_id
+                          AND e.type = 'order_paid'
+                          AND e.occurred_at BETWEEN d.delivered_at AND d.delivered_at + %(within)s)),
+                   count(*) FILTER (WHERE EXISTS (
+                       SELECT 1 FROM contacts_follow f WHERE f.brand_id = d.brand_id AND f.contact_id = d.contact_id
+                          AND f.staff_id = d.staff_id
+                          AND f.lost_at BETWEEN d.delivered_at AND d.delivered_at + interval '24 hours'))
+            FROM campaigns_delivery d WHERE d.push_id = %(push)s AND d.status = 'delivered'
+            """,
+            {"push": push.pk, "within": timedelta(hours=AFTER_HOURS)},
+        )
+        return After(*cursor.fetchone())
+
+
+def people(push: Push, *, status: str, reason: str | None, before: int | None) -> tuple[list[Any], int | None]:
+    """The rows behind a figure, by keyset, and where the next page begins."""
+    key = "chat_id" if push.channel == Channel.GROUP else "contact_id"
+    rows = rows_of(push).select_related("staff", "batch", "chat" if push.channel == Channel.GROUP else "contact")
+    if status == "planned_all":
+        rows = rows.filter(status__in=PLANNED)
+    elif status == "handed":
+        rows = rows.filter(status__in=HANDED)
+    elif status in DeliveryStatus.values:
+        rows = rows.filter(status=status)
+    if reason is not None and reason in Reason.values:
+        rows = rows.filter(reason=reason)
+    if before is not None:
+        rows = rows.filter(**{f"{key}__lt": before})
+    shown = list(rows.order_by(f"-{key}")[: PAGE_ROWS + 1])
+    more = getattr(shown[PAGE_ROWS - 1], key) if len(shown) > PAGE_ROWS else None
+    return shown[:PAGE_ROWS], more

@@ -1,0 +1,240 @@
+"""推送: the list, the composer with its dry run, sending with a grace, and what came of it."""
+
+from typing import Any
+
+from django.http import HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from campaigns import confirm, forecast, pushes, release
+from campaigns.models import Push, Variant
+from console import composer, outcomes
+from console.keyset import page_of
+from console.site import BrandRequest, need, page, part, render, told, told_problem
+from scrm.lib import errors
+from tenants.roles import Capability
+from tenants.scope import brand_scope
+from wecom.client import client_for
+
+READ, WRITE = Capability.READ_PUSHES, Capability.WRITE_PUSHES
+Status = Push.Status
+TABS = {
+    "": None,
+    "draft": (Status.DRAFT,),
+    "scheduled": (Status.SCHEDULED,),
+    "running": (Status.PLANNING, Status.SENDING),
+    "over": (Status.DONE, Status.CANCELLED, Status.FAILED),
+}
+TYPED_ABOVE = 1000
+MOVING = (Status.SCHEDULED, Status.PLANNING, Status.SENDING)
+
+
+@page("pushes/", name="pushes", needs=READ)
+def push_list(request: BrandRequest) -> HttpResponse:
+    """The brand's own pushes, those of SOPs aside."""
+    tab = request.GET.get("tab", "")
+    rows = Push.objects.filter(sop_version=None).select_related("segment")
+    if TABS.get(tab):
+        rows = rows.filter(status__in=TABS[tab])
+    shown = page_of(rows, request.GET)
+    tabs = [
+        ("", _("全部")),
+        ("draft", _("草稿")),
+        ("scheduled", _("待发")),
+        ("running", _("进行中")),
+        ("over", _("已结束")),
+    ]
+    context = {"shown": shown, "pushes": shown.rows, "tab": tab, "tabs": tabs}
+    return render(request, "pushes.html", context, title=_("推送"))
+
+
+@page("pushes/new/", name="push-new", needs=WRITE, methods=("GET", "POST"))
+def new(request: BrandRequest) -> HttpResponse:
+    """The composer, empty; POST saves a draft."""
+    form = composer.PushForm(segment=request.GET.get("segment", ""))
+    return _compose(request, None, form)
+
+
+@page("pushes/<int:push_id>/", name="push", needs=READ, methods=("GET", "POST"))
+def push_page(request: BrandRequest, push_id: int) -> HttpResponse:
+    """A draft's composer, or the result of a push that has been sent."""
+    push = _push(push_id)
+    if push.status == Status.DRAFT:
+        if request.method == "POST":
+            need(request, WRITE)
+        return _compose(request, push, composer.form_of(push, zone=request.brand.timezone))
+    if request.method == "POST":
+        raise errors.Conflict(_("推送已不是草稿，不能修改。"), remedy=_("请先撤回。"), code="campaigns.not_draft")
+    return render(request, "push.html", _result(push), title=push.name)
+
+
+@page("pushes/<int:push_id>/progress/", name="push-progress", needs=READ)
+def progress(request: BrandRequest, push_id: int) -> HttpResponse:
+    """The result as a fragment that renews itself while the push is moving."""
+    push = _push(push_id)
+    if push.status == Status.DRAFT:
+        response = HttpResponse(status=200)
+        response["HX-Redirect"] = reverse("admin:push", args=[push_id])
+        return response
+    return part(request, "push_result.html", _result(push))
+
+
+@page("pushes/<int:push_id>/forecast/", name="push-forecast", needs=READ)
+def dry_run(request: BrandRequest, push_id: int) -> HttpResponse:
+    """预演: who would get what from whom, and who would not; a fragment. Nothing is sent, nothing is written."""
+    push = _push(push_id)
+    try:
+        expected = forecast.dry_run(push_id=push_id, at=timezone.now())
+    except (errors.Refused, errors.Conflict) as refusal:
+        return part(request, "forecast.html", {"push": push, "problem": refusal})
+    return part(request, "forecast.html", _forecast(push, expected))
+
+
+@page("pushes/<int:push_id>/send/", name="push-send", needs=WRITE, methods=("POST",))
+def send(request: BrandRequest, push_id: int) -> HttpResponse:
+    """Send, or schedule, a draft. Above 1,000 recipients the number must have been typed, and still be right."""
+    push, now = _push(push_id), timezone.now()
+    typed = request.POST.get("typed", "").replace(",", "").replace("，", "").strip()
+    if push.status == Status.DRAFT:
+        expected = forecast.dry_run(push_id=push_id, at=now)
+        if expected.planned > TYPED_ABOVE and typed != str(expected.planned):
+            told_problem(
+                request,
+                errors.Refused(
+                    _("没有发送。现在将发给 %(n)s 人，与你确认的人数不同。") % {"n": f"{expected.planned:,}"},
+                    remedy=_("请重新预演并输入这个人数。"),
+                ),
+            )
+            return HttpResponseRedirect(reverse("admin:push", args=[push_id]))
+    try:
+        pushes.send(push_id=push_id, actor=request.actor, at=now)
+    except (errors.Refused, errors.Conflict) as refusal:
+        told_problem(request, refusal)
+    return HttpResponseRedirect(reverse("admin:push", args=[push_id]))
+
+
+@page("pushes/<int:push_id>/recall/", name="push-recall", needs=WRITE, methods=("POST",))
+def recall(request: BrandRequest, push_id: int) -> HttpResponse:
+    """Back to a draft while it has not begun."""
+    try:
+        pushes.recall(push_id=push_id, actor=request.actor, at=timezone.now())
+        told(request, _("已撤回，推送回到草稿，没有发出任何消息。"))
+    except errors.Conflict as late:
+        told_problem(request, late)
+    return HttpResponseRedirect(reverse("admin:push", args=[push_id]))
+
+
+@page("pushes/<int:push_id>/cancel/", name="push-cancel", needs=WRITE, methods=("POST",), own_scopes=True)
+def cancel(request: BrandRequest, push_id: int) -> HttpResponse:
+    """Stop what has not left yet."""
+    now = timezone.now()
+    try:
+        with brand_scope(request.brand.pk):
+            _push(push_id)
+            pushes.cancel(push_id=push_id, actor=request.actor, at=now)
+        release.release(brand_id=request.brand.pk, push_id=push_id, at=now)
+        told(request, _("已取消。此前已送达的不能撤回，其余不再发送。"))
+    except errors.Conflict as over:
+        told_problem(request, over)
+    return HttpResponseRedirect(reverse("admin:push", args=[push_id]))
+
+
+@page("pushes/<int:push_id>/remind/", name="push-remind", needs=WRITE, methods=("POST",), own_scopes=True)
+def remind(request: BrandRequest, push_id: int) -> HttpResponse:
+    """Ask WeCom to remind the guides who have not confirmed."""
+    with brand_scope(request.brand.pk):
+        corp_id = _push(push_id).corp_id
+    if corp_id is None:
+        raise errors.NotFound("corp")
+    try:
+        wecom = client_for(brand_id=request.brand.pk, corp_id=corp_id)
+        reminded = confirm.remind(brand_id=request.brand.pk, push_id=push_id, wecom=wecom, at=timezone.now())
+        told(
+            request, ngettext("已提醒 %(n)d 个任务的导购。", "已提醒 %(n)d 个任务的导购。", reminded) % {"n": reminded}
+        )
+    except errors.DomainError as refusal:
+        if isinstance(refusal, errors.NotFound):
+            raise
+        told_problem(request, refusal)
+    return HttpResponseRedirect(reverse("admin:push", args=[push_id]))
+
+
+@page("pushes/<int:push_id>/copy/", name="push-copy", needs=WRITE, methods=("POST",))
+def copy(request: BrandRequest, push_id: int) -> HttpResponse:
+    """The same once more, as a draft with contents of its own."""
+    zone, push = request.brand.timezone, _push(push_id)
+    form = composer.form_of(push, zone=zone)
+    form.name, form.scheduled = _("%(name)s 副本") % {"name": form.name[:54]}, ""
+    for variant in form.variants:
+        variant.content_id = None
+    made = composer.save(form=form, push=None, zone=zone, actor=request.actor, at=timezone.now())
+    return HttpResponseRedirect(reverse("admin:push", args=[made.pk]))
+
+
+@page("pushes/<int:push_id>/people/", name="push-people", needs=READ)
+def people(request: BrandRequest, push_id: int) -> HttpResponse:
+    """The rows behind one figure of the result."""
+    push = _push(push_id)
+    status, before = request.GET.get("status", ""), request.GET.get("before", "")
+    rows, more = outcomes.people(
+        push, status=status, reason=request.GET.get("reason"), before=int(before) if before.isdigit() else None
+    )
+    context = {"push": push, "rows": rows, "more": more, "status": status, "reason": request.GET.get("reason", "")}
+    return render(request, "push_people.html", context, title=push.name)
+
+
+def _push(push_id: int) -> Push:
+    return errors.found(Push.objects.select_related("segment", "corp").filter(pk=push_id))
+
+
+def _compose(request: BrandRequest, push: Push | None, form: composer.PushForm) -> HttpResponse:
+    context: dict[str, Any] = {}
+    quietly = request.headers.get("HX-Request") == "true"
+    zone = request.brand.timezone
+    if request.method == "POST":
+        form = composer.read(request.POST, push)
+        try:
+            saved = composer.save(form=form, push=push, zone=zone, actor=request.actor, at=timezone.now())
+        except (errors.Refused, errors.Conflict) as refusal:
+            if quietly:
+                return part(request, "saved.html", {"problem": refusal})
+            context = {"problem": refusal}
+        else:
+            if quietly:
+                response = part(request, "saved.html", {"at": timezone.now()})
+                response["HX-Trigger"] = "push:saved"
+                return response
+            return HttpResponseRedirect(reverse("admin:push", args=[saved.pk]))
+    context |= {"push": push, "form": form, **composer.choices(), "typed_above": TYPED_ABOVE}
+    title = form.name or _("新建推送")
+    return render(request, "composer.html", context, title=title, status=422 if "problem" in context else 200)
+
+
+def _forecast(push: Push, expected: forecast.Forecast) -> dict[str, Any]:
+    return {
+        "push": push,
+        "expected": expected,
+        "left_out": sorted(expected.suppressed.items(), key=lambda pair: -pair[1]),
+        "left_out_total": sum(expected.suppressed.values()),
+        "typed_needed": expected.planned > TYPED_ABOVE,
+        "per_guide_mean": round(expected.planned / expected.per_guide.count) if expected.per_guide.count else 0,
+    }
+
+
+def _result(push: Push) -> dict[str, Any]:
+    shown = outcomes.outcome(push)
+    top = max(shown.planned, 1)
+    return {
+        "push": push,
+        "shown": shown,
+        "top": top,
+        "after": outcomes.after(push) if shown.delivered else None,
+        "per_guide": outcomes.per_guide(push),
+        "per_variant": outcomes.per_variant(push),
+        "contents": Variant.objects.filter(push=push).select_related("content").order_by("position"),
+        "moving": push.status in MOVING,
+        "now": timezone.now(),
+        "recallable": push.status == Status.SCHEDULED,
+    }
