@@ -76,7 +76,7 @@ class BulkItem(serializers.Serializer):
     """What became of one item."""
 
     index = serializers.IntegerField(help_text="position in the request, from 0")
-    status = serializers.ChoiceField(choices=["done", "unchanged", "refused"])
+    status = serializers.CharField(help_text="done, unchanged or refused")
     contact_id = serializers.IntegerField(required=False)
     code = serializers.CharField(required=False)
     message = serializers.CharField(required=False)
@@ -137,7 +137,7 @@ class Tags(BrandAPIView):
 
     scopes: ClassVar[dict[str, str]] = {"GET": "tags:read", "POST": "tags:write"}
 
-    @extend_schema(summary="标签列表", tags=["tags"], parameters=PAGING, responses=TagPage)
+    @extend_schema(operation_id="tags_list", summary="标签列表", tags=["tags"], parameters=PAGING, responses=TagPage)
     def get(self, request: Request) -> Response:
         """The brand's tags in order of their making, with how many contacts have each now."""
         at = timezone.now()
@@ -194,7 +194,9 @@ class Segments(BrandAPIView):
 
     scopes: ClassVar[dict[str, str]] = {"GET": "segments:read", "POST": "segments:write"}
 
-    @extend_schema(summary="人群列表", tags=["segments"], parameters=PAGING, responses=SegmentPage)
+    @extend_schema(
+        operation_id="segments_list", summary="人群列表", tags=["segments"], parameters=PAGING, responses=SegmentPage
+    )
     def get(self, request: Request) -> Response:
         """The brand's segments in order of their making, without archived ones."""
         with brand_scope(self.brand_id):

@@ -56,7 +56,7 @@ class Frame:
     at: datetime
     alias: str = "c"
     within: tuple[int, int] | None = None
-    """the caller reads only contacts of these ids (first, last): aggregates need not look at others"""
+    """the caller reads only contacts of these ids (first, last): sub-selects need not look at others"""
 
     def __post_init__(self) -> None:
         # The alias is the one piece of a caller's text that enters the statement.
@@ -67,6 +67,10 @@ class Frame:
     def zone(self) -> ZoneInfo:
         """The brand's time zone; asks the database once."""
         return ZoneInfo(Brand.objects.values_list("timezone", flat=True).get(pk=self.brand_id))
+
+    def in_range(self, column: str) -> list[Sql]:
+        """The caller's range said of a sub-select's contact column: the planner cannot infer it through a semi-join."""
+        return [] if self.within is None else [Sql(f"{column} BETWEEN %s AND %s", self.within)]
 
     def window(self, leaf: Leaf) -> windows.Window:
         """The leaf's window as seen at `at`."""

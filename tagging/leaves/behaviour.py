@@ -115,7 +115,7 @@ class EventRecency(_OnEvents):
 
     def sql(self, leaf: Leaf, frame: Frame) -> Sql:
         """Whether an event that counts lies in the window."""
-        found = exists("events_event e", [*_matching(leaf, frame), _of_contact(frame)])
+        found = exists("events_event e", [*_matching(leaf, frame), *frame.in_range("e.contact_id"), _of_contact(frame)])
         return found if leaf["op"] == "within" else ~found
 
     def actual(self, leaf: Leaf, frame: Frame) -> Sql:
@@ -197,20 +197,17 @@ def _aggregated(leaf: Leaf, frame: Frame, aggregate: str, *, at_least: int | Non
     op, value = leaf["op"], leaf["value"]
     without_events = compare.holds(op, 0, value)
     having = compare.OPPOSITE[op] if without_events else op
+    counted = [*_matching(leaf, frame), *frame.in_range("e.contact_id")]
     if at_least is not None and (having, value) in (("gte", at_least), ("gt", at_least - 1), ("ne", at_least - 1)):
-        found = exists("events_event e", [*_matching(leaf, frame), _of_contact(frame)])
+        found = exists("events_event e", [*counted, _of_contact(frame)])
         return ~found if without_events else found
-    where = all_of([*_matching(leaf, frame), *_range(frame)])
+    where = all_of(counted)
     grouped = (
         f"(SELECT e.contact_id FROM events_event e WHERE {where.text} AND e.contact_id IS NOT NULL"  # noqa: S608
         f" GROUP BY e.contact_id HAVING {aggregate} {compare.SQL_OF[having]} %s) s"
     )
     found = Sql(exists(grouped, [Sql(f"s.contact_id = {frame.alias}.id")]).core, (*where.params, value))
     return ~found if without_events else found
-
-
-def _range(frame: Frame) -> list[Sql]:
-    return [] if frame.within is None else [Sql("e.contact_id BETWEEN %s AND %s", frame.within)]
 
 
 def _below_zero(leaf: Leaf, path: str) -> Iterator[FieldError]:

@@ -52,7 +52,11 @@ class FollowedBy(Condition):
 
     def sql(self, leaf: Leaf, frame: Frame) -> Sql:
         """A semi-join with the friendships."""
-        made = [Sql("f.brand_id = %s", (frame.brand_id,)), Sql(f"f.contact_id = {frame.alias}.id")]
+        made = [
+            Sql("f.brand_id = %s", (frame.brand_id,)),
+            Sql(f"f.contact_id = {frame.alias}.id"),
+            *frame.in_range("f.contact_id"),
+        ]
         live = leaf.get("live", True)
         if live is not None and live != "any":
             made.append(Sql("f.lost_at IS NULL" if live else "f.lost_at IS NOT NULL"))

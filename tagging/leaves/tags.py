@@ -86,6 +86,7 @@ def _live(frame: Frame) -> list[Sql]:
     return [
         Sql("t.brand_id = %s", (frame.brand_id,)),
         Sql(f"t.contact_id = {frame.alias}.id"),
+        *frame.in_range("t.contact_id"),
         Sql("(t.expires_at IS NULL OR t.expires_at > %s)", (frame.at,)),
     ]
 
