@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -275,8 +275,8 @@ def _replayed(key: str, contact_id: int, amount: int) -> Posted:
     return Posted(entry.transfer_id, contact_id, amount, entry.balance_after or 0, replayed=True)
 
 
-def _sum(lots: "object") -> int:
-    return int(lots.aggregate(total=Sum("remaining"))["total"] or 0)  # type: ignore[attr-defined]
+def _sum(lots: QuerySet[Lot]) -> int:
+    return int(lots.aggregate(total=Sum("remaining"))["total"] or 0)
 
 
 def _lock(accounts: Collection[UUID]) -> None:
@@ -323,12 +323,8 @@ def _write_transfers(brand_id: int, grants: Sequence[Grant], reason: str, actor:
 
 def _write_grants(brand_id: int, grants: Sequence[Grant], at: datetime) -> list[Posted]:
     """Both entries of each new transfer, its lot, and the balances. The accounts are locked."""
-    rows = [
-        brand_id,
-        [made_id(brand_id, "transfer", g.key) for g in grants],
-        [g.contact_id for g in grants],
-        [g.points for g in grants],
-    ]
+    transfers = [made_id(brand_id, "transfer", g.key) for g in grants]
+    contacts, amounts = [g.contact_id for g in grants], [g.points for g in grants]
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -344,7 +340,7 @@ def _write_grants(brand_id: int, grants: Sequence[Grant], at: datetime) -> list[
             WHERE p.brand_id = %s AND p.code = %s
             RETURNING transfer_id, account_id, amount, balance_after
             """,
-            [at, *rows[1:], brand_id, brand_id, at, rows[1], rows[3], brand_id, Programme.ISSUED],
+            [at, transfers, contacts, amounts, brand_id, brand_id, at, transfers, amounts, brand_id, Programme.ISSUED],
         )
         after = {transfer: balance for transfer, _account, _amount, balance in cursor.fetchall() if balance is not None}
         cursor.execute(
@@ -354,7 +350,7 @@ def _write_grants(brand_id: int, grants: Sequence[Grant], at: datetime) -> list[
             FROM unnest(%s::uuid[], %s::timestamptz[], %s::timestamptz[]) AS g (transfer_id, expires_at, earned_at)
             JOIN points_pointsentry e ON e.brand_id = %s AND e.transfer_id = g.transfer_id AND e.amount > 0
             """,
-            [rows[1], [g.expires_at for g in grants], [g.occurred_at or at for g in grants], brand_id],
+            [transfers, [g.expires_at for g in grants], [g.occurred_at or at for g in grants], brand_id],
         )
         cursor.execute(
             """
@@ -363,9 +359,12 @@ def _write_grants(brand_id: int, grants: Sequence[Grant], at: datetime) -> list[
                   FROM unnest(%s::bigint[], %s::bigint[]) AS g (contact_id, points) GROUP BY contact_id) g
             WHERE a.brand_id = %s AND a.contact_id = g.contact_id
             """,
-            [rows[2], rows[3], brand_id],
+            [contacts, amounts, brand_id],
         )
-    return [Posted(i, g.contact_id, g.points, after[i]) for i, g in zip(rows[1], grants, strict=True)]  # type: ignore[index]
+    return [
+        Posted(transfer, grant.contact_id, grant.points, after[transfer])
+        for transfer, grant in zip(transfers, grants, strict=True)
+    ]
 
 
 def _write_pair(transfer: Transfer, account: PointsAccount, amount: int, balance: int, counter: str) -> PointsEntry:

@@ -1,4 +1,4 @@
-"""What the demo brand sets up: interest rules, the sign-in points, segments, contents, an SOP and three pushes."""
+"""What the demo brand sets up: interest rules, the sign-in points, segments, contents, an SOP and four pushes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,10 +19,12 @@ from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 
 MOMENTS_AT_MOST = 5000
+HOT_AT_MOST = 500
 SILENT_DAYS = 30
 TAG_GROUP = "兴趣"
 SIGN_IN_TEXT = "本周签到送 10 积分，积分可以在小程序兑换旅行湿巾，点这里签到 👉"
 MEMBER_DAY_TEXT = "周二会员日：进群的姐妹今晚 8 点准时来抽签，满 199 减 30。"
+HOT_TEXT = "本周热卖：纯棉四件套直降 60 元，库存 800 套。"
 WELCOME_TEXT = "欢迎来到全棉生活！首单立减 20 元，有问题随时找我。"
 CARD = {
     "msgtype": "link",
@@ -44,6 +46,7 @@ class Plans:
     sign_in: int
     moments: int
     groups: int
+    hot: int
 
 
 def set_up_rules(*, brand_id: int) -> None:
@@ -64,7 +67,7 @@ def set_up_rules(*, brand_id: int) -> None:
                 at=at,
             )
         earning.save(name="每日签到", event_type="sign_in", points=10, per_day=1, actor=SYSTEM, at=at)
-        budget.set_cap(channel=Channel.SINGLE, cap=2, window_days=7, actor=SYSTEM, at=at)
+        budget.set_cap(channel=Channel.SINGLE, cap=1, window_days=7, actor=SYSTEM, at=at)
         first = _content("欢迎语", Channel.SINGLE, WELCOME_TEXT)
         second = _content("三天后提醒", Channel.SINGLE, "首单券还有 4 天到期，帮你留着呢。")
         welcome = Sop.objects.create(name="新客欢迎", created_at=at)
@@ -79,7 +82,7 @@ def set_up_rules(*, brand_id: int) -> None:
 
 
 def draft_pushes(*, brand_id: int) -> Plans:
-    """The three pushes of the story, as drafts."""
+    """The pushes of the story, as drafts. The last wants everybody, and meets a budget that is spent."""
     with brand_scope(brand_id):
         silent = _segment(
             "沉默·30 天没来",
@@ -97,10 +100,14 @@ def draft_pushes(*, brand_id: int) -> Plans:
         ]
         sign_in = _content("签到得积分", Channel.SINGLE, SIGN_IN_TEXT, [CARD])
         member_day = _content("会员日", Channel.GROUP, MEMBER_DAY_TEXT)
+        hot = _content("本周热卖", Channel.SINGLE, HOT_TEXT)
         return Plans(
             sign_in=_push("签到唤醒", Channel.SINGLE, silent, [VariantDraft(content_id=sign_in)], holdout_percent=5),
             moments=_push("兴趣朋友圈", Channel.MOMENTS, interested, variants, max_recipients=MOMENTS_AT_MOST),
             groups=_push("会员日群通知", Channel.GROUP, None, [VariantDraft(content_id=member_day)]),
+            hot=_push(
+                "本周热卖", Channel.SINGLE, None, [VariantDraft(content_id=hot)], max_recipients=500, priority=30
+            ),
         )
 
 

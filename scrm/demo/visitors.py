@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-ACTIVE_SHARE = 0.35
+ACTIVE_SHARE = 0.5
 CATEGORIES = ("婴童", "家纺", "女装", "个护", "母婴")
 _NAMES = uuid.UUID("0f0d5c52-94f1-55f6-b8f5-b3a3c7a2b6a1")
 
