@@ -112,7 +112,13 @@ class Contacts(BrandAPIView):
 
     scope: ClassVar[str] = "contacts:read"
 
-    @extend_schema(summary="列出客户", tags=["contacts"], parameters=[ListQuery, *PAGING], responses=ContactPageOut)
+    @extend_schema(
+        operation_id="contacts_list",
+        summary="列出客户",
+        tags=["contacts"],
+        parameters=[ListQuery, *PAGING],
+        responses=ContactPageOut,
+    )
     def get(self, request: Request) -> Response:
         """Contacts in order of their id, filtered. Lost contacts are among them unless `lost=false`."""
         asked = self.validated(ListQuery, request.query_params)

@@ -64,7 +64,7 @@ def start(*, brand_id: int, corp_id: int, at: datetime) -> int:
         running.filter(started_at__lt=at - STALE).update(status=SyncRun.Status.FAILED, finished_at=at)
         run = running.order_by("id").last()
         if run is None:
-            first = not SyncRun.objects.filter(corp=corp, status=SyncRun.Status.DONE).exists()
+            first = not SyncRun.objects.filter(corp=corp, counts__customers_complete=True).exists()
             run = SyncRun.objects.create(corp=corp, started_at=at, counts={"first": first})
             logger.info("contacts.sync.started", extra={"brand": brand_id, "corp": corp_id, "run": run.id})
         return run.id
@@ -89,8 +89,9 @@ def run_to_end(*, brand_id: int, run_id: int, wecom: WeComClient, at: datetime) 
 def advance(*, brand_id: int, run_id: int, wecom: WeComClient, at: datetime, writes: int = WRITES_PER_STEP) -> bool:
     """Do the run's next step: the directory, or up to `writes` thousand pairs of one chunk, or some groups.
 
-    Opens its own scopes. False when the run is over. Raises Throttled, Unreachable and Rejected (of a list without
-    which nothing can go on); the run stays and can be advanced later. A corp that is set up wrongly ends the run."""
+    Opens its own scopes. False when the run is over. Raises Throttled and Unreachable; the run stays and can be
+    advanced later. WeCom's refusal to show the directory ends the run, its refusal to show the groups makes it partial;
+    so does a chunk that failed too often."""
     with brand_scope(brand_id):
         run = found(SyncRun.objects.filter(pk=run_id).select_related("corp"))
         chunk = _next_chunk(run)
@@ -108,7 +109,7 @@ def advance(*, brand_id: int, run_id: int, wecom: WeComClient, at: datetime, wri
         elif not step.read_groups():
             step.finish()
             return False
-    except Misconfigured as trouble:
+    except (Misconfigured, Rejected) as trouble:
         step.end(SyncRun.Status.FAILED, error=f"{trouble.problem_code}: {trouble.detail}")
         return False
     except WeComError as trouble:
@@ -271,16 +272,13 @@ class _Step:
 
     def list_groups(self) -> None:
         """Enter all groups by id; those no longer listed are dismissed."""
-        listed: list[str] = []
-        calls = 0
         owners = self._owners()
-        for some in owners:
-            cursor: str | None = ""
-            while cursor is not None:
-                page = self.wecom.group_chats(owners=some, cursor=cursor)
-                listed += [each.chat_id for each in page]
-                calls += 1
-                cursor = page.next_cursor or None
+        try:
+            listed, calls = self._listed_groups(owners)
+        except (Misconfigured, Rejected) as refusal:  # an app may be allowed customers and not groups
+            with brand_scope(self.corp.brand_id):
+                _count(self.run.id, put={"groups": 0, "groups_error": refusal.problem_code})
+            return
         with brand_scope(self.corp.brand_id):
             ours = GroupChat.objects.filter(corp=self.corp)
             # Asked by owner, WeCom does not tell the groups of those who are guides no more.
@@ -294,6 +292,19 @@ class _Step:
             GroupChat.objects.bulk_create(new, ignore_conflicts=True, batch_size=5000)
             _count(self.run.id, put={"groups": len(listed)}, calls=calls)
 
+    def _listed_groups(self, owners: list[list[str]]) -> tuple[list[str], int]:
+        """(chat ids, calls made)."""
+        listed: list[str] = []
+        calls = 0
+        for some in owners:
+            cursor: str | None = ""
+            while cursor is not None:
+                page = self.wecom.group_chats(owners=some, cursor=cursor)
+                listed += [each.chat_id for each in page]
+                calls += 1
+                cursor = page.next_cursor or None
+        return listed, calls
+
     def _owners(self) -> list[list[str]]:
         """Whose groups to ask for: everybody's in one list, unless WeCom would refuse that (api-reference §11.1)."""
         if self.run.counts["guides"] <= MOST_GUIDES_AT_ONCE:
@@ -304,6 +315,8 @@ class _Step:
 
     def read_groups(self) -> bool:
         """The next groups with their members; whether there were any."""
+        if "groups_error" in self.run.counts:
+            return False
         with brand_scope(self.corp.brand_id):
             wanted = groups.unread(corp=self.corp, run_id=self.run.id, limit=GROUPS_PER_STEP)
         if not wanted:
@@ -353,11 +366,14 @@ class _Step:
                     "follows_stored": stored,
                     "contacts_listed": externals,
                     "contacts_stored": contacts,
+                    "customers_complete": all(chunk.completed_at for chunk in chunks),
                 },
             )
         errors = [f"#{each.position}: {each.error}" for each in chunks if each.completed_at is None]
         if stored + counts.get("follows_doubled", 0) < listed:
             errors.append(f"listed {listed}, stored {stored}")
+        if "groups_error" in counts:
+            errors.append(f"groups: {counts['groups_error']}")
         if counts.get("follows_doubted"):
             errors.append(f"doubted {counts['follows_doubted']}")
         self.end(SyncRun.Status.PARTIAL if errors else SyncRun.Status.DONE, error="; ".join(errors))
@@ -378,7 +394,7 @@ def _next_chunk(run: SyncRun) -> SyncChunk | None:
     return waiting.order_by("attempts", "position").first()
 
 
-def _count(run_id: int, *, put: dict[str, int] | None = None, **plus: int) -> None:
+def _count(run_id: int, *, put: dict[str, Any] | None = None, **plus: int) -> None:
     """Set counts and add to others. Scoped."""
     run = SyncRun.objects.select_for_update(of=("self",)).get(pk=run_id)
     counts: dict[str, Any] = {**run.counts, **(put or {})}

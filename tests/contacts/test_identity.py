@@ -1,8 +1,10 @@
 """OneID: when several identities are one contact, and when they are not."""
 
+import threading
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from contacts import identity
@@ -132,3 +134,26 @@ def test_a_reference_that_names_nobody_is_refused_by_field(scope, ref, field):
 @pytest.mark.parametrize("spelled", ["13800001111", "+86 138 0000 1111", "86-138-0000-1111"])
 def test_a_phone_has_one_spelling(spelled):
     assert identity.canonical("phone", spelled) == "13800001111"
+
+
+def test_two_workers_who_meet_a_person_at_once_make_one_contact(live_cast):
+    """Without the brand's identity lock each would make a contact, and one of them would have no identity."""
+    together = threading.Barrier(6)
+    found: list[int] = []
+
+    def meet() -> None:
+        together.wait()
+        with brand_scope(live_cast.brand.id):
+            found.extend(attach(claims=[Claim((external("wm1"), union("u1")))], at=AT).contact_ids)
+        connection.close()
+
+    workers = [threading.Thread(target=meet) for _number in range(6)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+    assert len(found) == 6
+    assert len(set(found)) == 1
+    with brand_scope(live_cast.brand.id):
+        assert Contact.objects.count() == 1

@@ -266,6 +266,25 @@ def test_a_guide_who_left_is_nobodys_main_guide(world, simulator):
         assert not Follow.objects.filter(staff=staff).exclude(lost_at=None).exists()  # they wait for inheritance
 
 
+def test_groups_that_wecom_does_not_show_do_not_cost_the_customers(world, simulator):
+    simulator.post("/_sim/faults", {"path": "externalcontact/groupchat/list", "mode": "errcode", "errcode": 48002})
+
+    run = world.sync()
+
+    assert run.status == "partial"
+    assert run.error.startswith("groups: wecom.")
+    assert world.pairs() == world.listed()
+    simulator.delete("/_sim/faults")
+    assert world.sync().status == "done"
+    assert world.events("friend_added") == []
+
+
+def test_a_directory_that_wecom_does_not_show_ends_the_run(world, simulator):
+    simulator.post("/_sim/faults", {"path": "department/list", "mode": "errcode", "errcode": 40058})
+    run = world.sync()
+    assert (run.status, run.error.split(":")[0][:6]) == ("failed", "wecom.")
+
+
 def test_a_wrong_secret_ends_the_run_with_its_reason(world, simulator):
     with world.scope():
         CorpApp.objects.filter(corp=world.corp).update(secret="not-the-secret")
