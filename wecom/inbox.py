@@ -16,8 +16,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import models, transaction
-from django.db.models import F, Q
+from django.db import transaction
+from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
 from scrm.lib.errors import Conflict, found
@@ -32,6 +32,8 @@ logger = logging.getLogger("wecom")
 LEASE = timedelta(minutes=3)
 """A claimed item comes back after this if its worker died."""
 BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 7200))
+PATIENT_STEPS = 4
+"""Who only waits for WeCom or an operator asks every ten minutes in the end."""
 WELCOME_SECONDS = 20
 # The same change reported to two apps of the corp, or delivered twice, differs in these at most.
 _NOT_THE_CHANGE = {"ToUserName", "AgentID", "WelcomeCode"}
@@ -170,11 +172,11 @@ def has_due(*, brand_id: int, at: datetime) -> bool:
 
 def _claim(*, brand_id: int, at: datetime) -> CallbackEvent | None:
     """Take the next due item for the time of a lease; a welcome that can still be said comes first."""
-    urgent = Q(payload__has_key="WelcomeCode", received_at__gt=at - timedelta(seconds=WELCOME_SECONDS))
     with brand_scope(brand_id):
         due = InboxItem.objects.filter(status=InboxItem.Status.PENDING, due_at__lte=at)
-        ranked = due.annotate(later=models.Case(models.When(urgent, then=0), default=1))
-        item = ranked.order_by("later", "id").select_for_update(skip_locked=True, of=("self",)).first()
+        due = due.select_for_update(skip_locked=True, of=("self",)).order_by("due_at", "id")
+        greetable = due.filter(received_at__gt=at - timedelta(seconds=WELCOME_SECONDS), payload__has_key="WelcomeCode")
+        item = greetable.first() or due.first()  # each by its own index, however long the queue
         if item is None:
             return None
         InboxItem.objects.filter(pk=item.pk).update(attempts=F("attempts") + 1, due_at=at + LEASE)
@@ -206,7 +208,8 @@ def _postpone(event: CallbackEvent, failure: Exception, at: datetime) -> None:
         logger.error("wecom.inbox.failed", extra=ids, exc_info=failure)
     with brand_scope(event.brand_id):
         item = found(InboxItem.objects.filter(pk=event.item_id))
-        wait = BACKOFF[min(item.attempts, len(BACKOFF)) - 1]
+        ladder = BACKOFF[:PATIENT_STEPS] if patient else BACKOFF
+        wait = ladder[min(item.attempts, len(ladder)) - 1]
         if isinstance(failure, Throttled):
             wait = max(wait, timedelta(seconds=failure.retry_after))
         over = not patient and item.attempts > len(BACKOFF)

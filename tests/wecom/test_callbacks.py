@@ -1,9 +1,11 @@
 """Callbacks through the door: verified, kept once, answered at once; damaged and foreign ones leave nothing."""
 
+import threading
 import time
 from datetime import timedelta
 
 import pytest
+from django.db import connections
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -299,6 +301,51 @@ def test_lag_is_the_age_of_the_oldest_waiting(door, heard):
     drain(door.link)
     (lag,) = inbox_lags_of_all_brands(at=at)
     assert (lag.pending, lag.oldest_seconds) == (0, None)
+
+
+def test_two_drains_at_once_handle_each_item_once(live_cast, simulator, heard):
+    door = Door(connected(live_cast, simulator))
+    for number in range(20):
+        door.tell(event_xml(door.link.corpid, customer=f"wm{number}"))
+
+    def run():
+        drain(door.link)
+        connections.close_all()
+
+    both_at_once(run)
+
+    assert sorted(event.item_id for event in heard) == [item.pk for item in door.items()]
+    assert {item.status for item in door.items()} == {InboxItem.Status.DONE}
+
+
+def test_two_tasks_at_once_keep_the_order(live_cast, simulator, heard, inline):
+    door = Door(connected(live_cast, simulator))
+    with brand_scope(door.link.brand_id):
+        for number in range(60):  # more than one task takes in one go
+            InboxItem.objects.create(
+                corp_id=door.link.corp_id,
+                dedupe_key=str(number),
+                event="change_external_contact",
+                payload={"ExternalUserID": f"wm{number}"},
+                received_at=timezone.now(),
+                due_at=timezone.now(),
+            )
+
+    def run():
+        tasks.drain_inbox(brand_id=door.link.brand_id)
+        connections.close_all()
+
+    both_at_once(run)
+
+    assert [event.text("ExternalUserID") for event in heard] == [f"wm{number}" for number in range(60)]
+
+
+def both_at_once(run):
+    threads = [threading.Thread(target=run) for _thread in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
 
 
 # -- from the simulator, through a real server ------------------------------------------------------------------------

@@ -161,3 +161,12 @@ def test_trouble_is_noted_on_the_corp_until_the_call_works_again(simulator, link
     link.wecom.follow_users()
     with brand_scope(cast.brand.id):
         assert Corp.objects.get(pk=link.corp_id).trouble_code == ""
+
+
+def test_a_banned_address_stops_asking(simulator, link):
+    simulator.post("/_sim/faults", {"path": "gettoken", "mode": "errcode", "errcode": 45009})
+    for _time in range(3):
+        with pytest.raises(errors.Throttled):
+            link.wecom.follow_users()
+
+    assert simulator.get("/_sim/faults")["items"][0]["hits"] == 1
