@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -132,20 +133,27 @@ def is_gone(pid: int) -> bool:
     return started(pid) is None
 
 
-@pytest.fixture
-def make_machine(tmp_path: Path) -> Iterator[Callable[[str], Machine]]:
-    """Installations by name; all are erased at the end."""
+@contextmanager
+def machines(path: Path) -> Iterator[Callable[[str], Machine]]:
+    """Makes installations by name below `path`; all are erased at the end."""
     if "DATABASE_URL" in environment.read_dotenv(environment.ROOT / ".env"):
         pytest.skip("the checkout's .env names a database: no embedded one can be tried")
     made: list[Machine] = []
 
     def make(name: str) -> Machine:
-        made.append(Machine(tmp_path / name))
+        made.append(Machine(path / name))
         return made[-1]
 
     yield make
     for machine in made:
         machine.close()
+
+
+@pytest.fixture
+def make_machine(tmp_path: Path) -> Iterator[Callable[[str], Machine]]:
+    """Installations by name."""
+    with machines(tmp_path) as make:
+        yield make
 
 
 @pytest.fixture
