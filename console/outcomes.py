@@ -108,8 +108,8 @@ def outcome(push: Push) -> Outcome:
 def per_guide(push: Push, limit: int = 50) -> list[dict[str, Any]]:
     """Guides with what they had to send and what arrived; most to send first."""
     rows = rows_of(push).filter(status__in=PLANNED).values("staff_id", "staff__name", "staff__store__name")
-    delivered = Count("*", filter=Q(status=S.DELIVERED))
-    confirmed = Count("*", filter=Q(batch__confirmed_at__isnull=False))
+    delivered = Count("status", filter=Q(status=S.DELIVERED))
+    confirmed = Count("status", filter=Q(batch__confirmed_at__isnull=False))
     return list(
         rows.annotate(planned=Count("*"), delivered=delivered, confirmed=confirmed).order_by("-planned")[:limit]
     )
@@ -120,7 +120,7 @@ def per_variant(push: Push) -> list[dict[str, Any]]:
     rows = rows_of(push).filter(status__in=PLANNED, variant__isnull=False)
     lines = rows.values("variant_id", "variant__name", "variant__content__text", "variant__position")
     return list(
-        lines.annotate(planned=Count("*"), delivered=Count("*", filter=Q(status=S.DELIVERED))).order_by(
+        lines.annotate(planned=Count("*"), delivered=Count("status", filter=Q(status=S.DELIVERED))).order_by(
             "variant__position"
         )
     )
