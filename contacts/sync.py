@@ -7,8 +7,6 @@ for lost before a chunk was read to its end, and then only if a second list, the
 Two workers on one run do no harm: the cursor moves only from where its mover read on, and the other one stops."""
 
 import logging
-import os
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -16,12 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.core.cache import cache
 from django.db import connection
 from django.db.models import F
 from django.utils.translation import gettext as _
 
-from contacts import directory, follows, groups
+from contacts import directory, follows, groups, turns
 from contacts.models import GroupChat, SyncChunk, SyncRun
 from contacts.reading import Portion, portions
 from contacts.sets import execute
@@ -45,7 +42,6 @@ MOST_GUIDES_AT_ONCE = 1000
 ATTEMPTS = 5
 """tries of a chunk before the run goes on without it"""
 STALE = timedelta(days=2)
-ALIVE_SECONDS = 15
 
 
 class Overtaken(Conflict):
@@ -76,7 +72,7 @@ def run_to_end(*, brand_id: int, run_id: int, wecom: WeComClient, at: datetime) 
     Raises the WeComError that stopped it; calling again goes on from there."""
     more = True
     while more:
-        while _somebody_else(run_id):
+        while turns.somebody_else(run_id):
             time.sleep(0.2)
         try:
             more = advance(brand_id=brand_id, run_id=run_id, wecom=wecom, at=at)
@@ -97,7 +93,7 @@ def advance(*, brand_id: int, run_id: int, wecom: WeComClient, at: datetime, wri
         chunk = _next_chunk(run)
     if run.status != SyncRun.Status.RUNNING:
         return False
-    _claim(run_id)
+    turns.claim(run_id)
     step = _Step(run=run, corp=run.corp, wecom=wecom, at=at)
     try:
         if "guides" not in run.counts:
@@ -117,11 +113,6 @@ def advance(*, brand_id: int, run_id: int, wecom: WeComClient, at: datetime, wri
             SyncRun.objects.filter(pk=run_id).update(error=str(trouble))
         raise
     return True
-
-
-def is_alive(run_id: int) -> bool:
-    """Whether some worker wrote for this run within the last seconds."""
-    return cache.get(_turn(run_id)) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +199,7 @@ class _Step:
                 calls=portion.calls,
             )
         chunk.cursor = portion.cursor
-        _claim(self.run.id)
+        turns.claim(self.run.id)
 
     def _complete(self, chunk: SyncChunk) -> None:
         """The chunk was read to its end: what it lacks was deleted by the guides."""
@@ -228,7 +219,7 @@ class _Step:
                     listed=listed,
                     at=self.at,
                 )
-            _claim(self.run.id)
+            turns.claim(self.run.id)
         doubted = sum(number for _staff_id, _userid, number in self._missing(chunk))
         with brand_scope(self.corp.brand_id):
             if SyncChunk.objects.filter(pk=chunk.pk, completed_at=None).update(completed_at=self.at, error=""):
@@ -331,7 +322,7 @@ class _Step:
             )
             GroupChat.objects.filter(corp=self.corp, chat_id__in=refused).update(seen_run=self.run.id)
             _count(self.run.id, group_members=members, groups_refused=len(refused), calls=len(wanted))
-        _claim(self.run.id)
+        turns.claim(self.run.id)
         return True
 
     def _read_group(self, chat_id: str) -> GroupDetail | None:
@@ -384,7 +375,7 @@ class _Step:
             SyncRun.objects.filter(pk=self.run.pk, status=SyncRun.Status.RUNNING).update(
                 status=status, finished_at=self.at, error=error
             )
-        cache.delete(_turn(self.run.id))
+        turns.end(self.run.id)
         logger.info("contacts.sync.ended", extra={"brand": self.corp.brand_id, "run": self.run.id, "status": status})
 
 
@@ -401,26 +392,3 @@ def _count(run_id: int, *, put: dict[str, Any] | None = None, **plus: int) -> No
     for name, number in plus.items():
         counts[name] = counts.get(name, 0) + number
     SyncRun.objects.filter(pk=run_id).update(counts=counts)
-
-
-def _turn(run_id: int) -> str:
-    return f"contacts-sync:{run_id}"
-
-
-def _me() -> str:
-    return f"{os.getpid()}:{threading.get_ident()}"
-
-
-def _claim(run_id: int) -> None:
-    """Tell other workers that this run is in hand. Only a hint: the cursor is what keeps two from both writing."""
-    cache.set(_turn(run_id), _me(), timeout=ALIVE_SECONDS)
-
-
-def _somebody_else(run_id: int) -> bool:
-    return cache.get(_turn(run_id)) not in (None, _me())
-
-
-def yield_turn(run_id: int) -> None:
-    """Let another worker go on with the run at once."""
-    if not _somebody_else(run_id):
-        cache.delete(_turn(run_id))

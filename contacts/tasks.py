@@ -6,7 +6,7 @@ from datetime import timedelta
 from celery import shared_task
 from django.utils import timezone
 
-from contacts import health, sync
+from contacts import health, sync, turns
 from wecom.client import client_for
 from wecom.errors import Throttled, Unreachable
 
@@ -19,7 +19,7 @@ STEPS_PER_TASK = 20
 def sync_corp(*, brand_id: int, corp_id: int, **_later_args: object) -> None:
     """Start or go on with the corp's full sync. A run that another worker has in hand is left to it."""
     run_id = sync.start(brand_id=brand_id, corp_id=corp_id, at=timezone.now())
-    if sync.is_alive(run_id):
+    if turns.is_taken(run_id):
         return
     wecom = client_for(brand_id=brand_id, corp_id=corp_id)
     try:
@@ -32,7 +32,7 @@ def sync_corp(*, brand_id: int, corp_id: int, **_later_args: object) -> None:
         # sync_due comes back to a run that is not over, every minute.
         logger.warning("contacts.sync.waits", extra={"brand": brand_id, "run": run_id, "reason": trouble.problem_code})
         return
-    sync.yield_turn(run_id)
+    turns.leave(run_id)
     sync_corp.delay(brand_id=brand_id, corp_id=corp_id)
 
 

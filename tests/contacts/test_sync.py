@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from contacts import sync
+from contacts import sync, tasks, turns
 from contacts.models import Contact, Follow, GroupChat, GroupMember, Identity, Staff, Store, SyncChunk, SyncRun
 from wecom.errors import WeComError
 from wecom.models import CorpApp
@@ -299,3 +299,17 @@ def single(world, external: str) -> bool:
     """Whether exactly one guide follows this customer."""
     person = next(p for p in world.people() if p["external_userid"] == external)
     return len(person["follows"]) == 1
+
+
+def test_a_task_leaves_a_run_that_another_worker_has_in_hand(world, monkeypatch):
+    run_id = sync.start(brand_id=world.brand.id, corp_id=world.corp.id, at=world.now())
+    monkeypatch.setattr(turns, "_me", lambda: "another worker")
+    turns.claim(run_id)
+    monkeypatch.undo()
+
+    tasks.sync_corp(brand_id=world.brand.id, corp_id=world.corp.id)
+    assert world.pairs() == set()
+
+    turns.end(run_id)
+    tasks.sync_corp(brand_id=world.brand.id, corp_id=world.corp.id)
+    assert world.pairs() == world.listed()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from contacts import tasks
 from contacts.models import Follow
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
@@ -80,8 +81,6 @@ def test_a_friendship_begins_and_ends(connected: World, simulator: Simulator):
 
 def test_the_task_syncs_a_connected_corp(connected: World):
     """A committed corp through the door that Celery calls; steps enqueue the next only when they did not finish."""
-    from contacts import tasks
-
     tasks.sync_corp(brand_id=connected.brand.id, corp_id=connected.corp.id)
 
     assert connected.pairs() == connected.listed()
