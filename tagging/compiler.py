@@ -51,7 +51,7 @@ def condition_sql(
 
     It is two-valued and may stand anywhere a condition may; the caller names the brand and the range in its own WHERE:
     `… FROM contacts_contact c WHERE c.brand_id = %s AND c.id BETWEEN %s AND %s AND {sql.text}`. `within` (first, last
-    id) tells the same range to aggregates inside, which else look at the whole brand. `at` is now in the tree's
+    id) tells the same range to sub-selects, which else look at the whole brand. `at` is now in the tree's
     windows. Asks the database only for the brand's time zone, and only if the tree has a calendar window.
     Raises Invalid for a tree that `validate` refuses."""
     validate(tree)

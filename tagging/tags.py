@@ -108,6 +108,7 @@ def take(
     A rule gives it again when its events come again: to stop that, disable the rule. Raises NotFound for the tag."""
     tag = found(Tag.objects.filter(pk=tag_id))
     brand_id = current_brand_id()
+    _hold(brand_id=brand_id, tag_id=tag.pk, contact_ids=contact_ids)
     expiry.clear(brand_id=brand_id, tag_id=tag.pk, contact_ids=contact_ids, at=at)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -144,8 +145,9 @@ def give_gifts(
     if not gifts:
         return frozenset()
     brand_id = current_brand_id()
-    expiry.clear(brand_id=brand_id, tag_id=tag.pk, contact_ids=[gift.contact_id for gift in gifts], at=at)
     rows = _rows(gifts)
+    _hold(brand_id=brand_id, tag_id=tag.pk, contact_ids=rows["contacts"])
+    expiry.clear(brand_id=brand_id, tag_id=tag.pk, contact_ids=rows["contacts"], at=at)
     with connection.cursor() as cursor:
         cursor.execute(_INSERT, {"brand": brand_id, "tag": tag.pk, "source": source, "rule": rule_id, "at": at, **rows})
         given = frozenset(row[0] for row in cursor.fetchall())
@@ -194,6 +196,16 @@ _PROLONG = f"""
     WHERE t.brand_id = %(brand)s AND t.tag_id = %(tag)s AND t.contact_id = g.contact_id
       AND NOT t.contact_id = ANY (%(new)s::bigint[])
 """  # noqa: S608
+
+
+def _hold(*, brand_id: int, tag_id: int, contact_ids: Collection[int]) -> None:
+    """Lock what these contacts have of the tag, in one order, so that two acts on the same people cannot deadlock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM tagging_contacttag WHERE brand_id = %s AND tag_id = %s AND contact_id = ANY (%s::bigint[])"
+            " ORDER BY contact_id FOR UPDATE",
+            [brand_id, tag_id, list(contact_ids)],
+        )
 
 
 def _rows(gifts: Sequence[Gift]) -> dict[str, list[Any]]:
