@@ -6,8 +6,8 @@ the user's seat in it, opens the brand's scope, and renders inside it: templates
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
 from datetime import timedelta
+from functools import wraps
 from typing import Any
 from zoneinfo import ZoneInfo
 

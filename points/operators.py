@@ -1,12 +1,11 @@
-"""What an operator does with points: earn rules, adjustments by hand, reversals. Each act is one audit row. Scoped."""
+"""What an operator does with points: earn rules on and off, adjustments by hand, reversals. Each act is one audit row. Scoped."""
 
 from datetime import datetime
 from uuid import UUID
 
 from django.utils.translation import gettext_lazy as _
 
-from events import catalogue
-from points import ledger
+from points import ledger, rules
 from points.ledger import Posted
 from points.models import EarnRule
 from scrm.lib.errors import FieldError, Invalid, found
@@ -16,43 +15,19 @@ from tenants.actors import Actor
 MOST_POINTS = 1_000_000
 
 
-def add_rule(
-    *, name: str, event_type: str, points: int, per_day: int, keep_days: int | None, actor: Actor, at: datetime
-) -> EarnRule:
-    """Make an earn rule, in force from the next event on. Raises Invalid that names the fields."""
-    errors = []
-    if not name.strip() or len(name) > 60:
-        errors.append(FieldError("name", "required", _("名称要有 1 到 60 个字符。")))
-    if not catalogue.is_known(event_type):
-        errors.append(FieldError("event_type", "event.type_unknown", _("行为目录里没有这个类型。")))
-    if not 1 <= points <= MOST_POINTS:
-        errors.append(FieldError("points", "range", _("积分应在 1 到 1,000,000 之间。")))
-    if not 1 <= per_day <= 100:
-        errors.append(FieldError("per_day", "range", _("每天次数应在 1 到 100 之间。")))
-    if keep_days is not None and not 1 <= keep_days <= 3650:
-        errors.append(FieldError("keep_days", "range", _("有效天数应在 1 到 3,650 之间，或留空表示长期有效。")))
-    if errors:
-        raise Invalid(_("规则没有保存。"), errors=errors)
-    rule = EarnRule.objects.create(
-        name=name.strip(), event_type=event_type, points=points, per_day=per_day, keep_days=keep_days, created_at=at
-    )
-    after = {"name": rule.name, "event": event_type, "points": points, "per_day": per_day, "keep_days": keep_days}
-    audit.record(actor=actor, action="rule.add", object_type="earn_rule", object_id=rule.pk, after=after, at=at)
-    return rule
-
-
 def switch_rule(*, rule_id: int, enabled: bool, actor: Actor, at: datetime) -> None:
     """Turn an earn rule on or off; points given stay. Switching twice is once. Raises NotFound."""
     rule = found(EarnRule.objects.filter(pk=rule_id))
-    if EarnRule.objects.filter(pk=rule_id, enabled=not enabled).update(enabled=enabled):
-        before, after = {"name": rule.name, "enabled": not enabled}, {"enabled": enabled}
-        audit.record(
+    if rule.enabled != enabled:
+        rules.save(
+            name=rule.name,
+            event_type=rule.event_type,
+            points=rule.points,
+            per_day=rule.per_day,
+            keep_days=rule.keep_days,
+            enabled=enabled,
+            rule_id=rule_id,
             actor=actor,
-            action="rule.switch",
-            object_type="earn_rule",
-            object_id=rule_id,
-            before=before,
-            after=after,
             at=at,
         )
 

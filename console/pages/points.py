@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from console import people
 from console.site import BrandRequest, need, page, render, told, told_problem
 from events import catalogue
-from points import ledger, operators
+from points import ledger, operators, rules
 from points.models import EarnRule, Lot, PointsAccount, PointsEntry
 from scrm.lib import errors
 from tenants.roles import Capability
@@ -56,7 +56,7 @@ def earn_rules(request: BrandRequest) -> HttpResponse:
     if request.method == "POST":
         need(request, WRITE)
         try:
-            made = operators.add_rule(actor=request.actor, at=timezone.now(), **_rule(request.POST))
+            made = rules.save(actor=request.actor, at=timezone.now(), **_rule(request.POST))
         except errors.Refused as refusal:
             context = {"problem": refusal, "typed": request.POST}
         else:
