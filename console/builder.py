@@ -9,6 +9,7 @@ from typing import Any
 
 from django.http import QueryDict
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from scrm.lib.errors import FieldError
 from tagging import conditions, references, segments
@@ -310,5 +311,5 @@ def decorated(row: Row, offered: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _windows(*, required: bool) -> list[tuple[str, str]]:
-    choices = [("days", _("近几天")), ("day", _("今天")), ("week", _("本周")), ("month", _("本月"))]
-    return choices if required else [*choices, (NO_WINDOW, _("有记录以来"))]
+    choices = [("days", pgettext("console", "近几天")), ("day", _("今天")), ("week", _("本周")), ("month", _("本月"))]
+    return choices if required else [*choices, (NO_WINDOW, pgettext("console", "有记录以来"))]

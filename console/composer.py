@@ -1,4 +1,4 @@
-"""The push composer: its form on one side, campaigns' Draft and contents on the other; campaigns says what may be sent."""
+"""The push composer: its form on one side, drafts and contents on the other. What may be sent, campaigns says."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

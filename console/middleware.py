@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-# Alpine, which unfold's shell is built on, evaluates expressions. Customers' pictures stay away: their host would learn who
-# is looked at, and when.
+# Alpine, which unfold's shell is built on, evaluates expressions. Customers' pictures stay away: their host would
+# learn who is looked at, and when.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"

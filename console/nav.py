@@ -9,6 +9,7 @@ from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from tenants import seats
 from tenants.roles import Capability
@@ -31,20 +32,23 @@ class Entry:
 GROUPS: tuple[tuple[Promise, tuple[Entry, ...]], ...] = (
     (_("今日"), (Entry(_("驾驶舱"), "space_dashboard", "index", C.READ_INSIGHTS, ""),)),
     (
-        _("客户"),
+        pgettext_lazy("console", "客户"),
         (
-            Entry(_("客户"), "person", "contacts", C.READ_CONTACTS, "contacts"),
-            Entry(_("人群"), "filter_alt", "segments", C.READ_SEGMENTS, "segments"),
+            Entry(pgettext_lazy("console", "客户"), "person", "contacts", C.READ_CONTACTS, "contacts"),
+            Entry(pgettext_lazy("console", "人群"), "filter_alt", "segments", C.READ_SEGMENTS, "segments"),
         ),
     ),
-    (_("触达"), (Entry(_("推送"), "send", "pushes", C.READ_PUSHES, "pushes"),)),
-    (_("积分会员"), (Entry(_("积分"), "toll", "points", C.READ_POINTS, "points"),)),
+    (
+        pgettext_lazy("console", "触达"),
+        (Entry(pgettext_lazy("console", "推送"), "send", "pushes", C.READ_PUSHES, "pushes"),),
+    ),
+    (pgettext_lazy("console", "积分会员"), (Entry(_("积分"), "toll", "points", C.READ_POINTS, "points"),)),
     (
         _("设置"),
         (
             Entry(_("企微接入"), "cable", "wecom", C.READ_SETTINGS, "wecom"),
             Entry(_("成员与角色"), "manage_accounts", "members", C.MANAGE_SEATS, "members"),
-            Entry(_("API 密钥"), "key", "keys", C.MANAGE_KEYS, "keys"),
+            Entry(pgettext_lazy("console", "API 密钥"), "key", "keys", C.MANAGE_KEYS, "keys"),
             Entry(_("回调收件箱"), "inbox", "inbox", C.SYNC, "inbox"),
             Entry(_("审计"), "history", "audit", C.READ_AUDIT, "audit"),
         ),

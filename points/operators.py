@@ -1,4 +1,4 @@
-"""What an operator does with points: earn rules on and off, adjustments by hand, reversals. Each act is one audit row. Scoped."""
+"""What an operator does with points: rules on and off, adjustments, reversals; each one audit row. Scoped."""
 
 from datetime import datetime
 from uuid import UUID

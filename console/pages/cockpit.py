@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from campaigns.models import Batch, Push
 from console import figures
@@ -27,10 +27,10 @@ def cockpit(request: BrandRequest) -> HttpResponse:
         "shown": shown,
         "row": shown.row,
         "per_ten_thousand": round(10_000 * shown.lost_after / shown.delivered_28, 1) if shown.delivered_28 else None,
-        "people": _chart(shown.people, {"added": _("新增好友"), "lost": _("流失")}),
+        "people": _chart(shown.people, {"added": _("新增好友"), "lost": pgettext("console", "流失")}),
         "outreach": _chart(
             shown.outreach,
-            {"delivered": _("送达"), "sign_in": _("签到"), "order_paid": _("下单")},
+            {"delivered": _("送达"), "sign_in": pgettext("console", "签到"), "order_paid": pgettext("console", "下单")},
             bars={"delivered"},
         ),
         "touched": [(_touches(key), count) for key, count in shown.touched.items()],

@@ -8,6 +8,7 @@ from django.http import HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from console import people
 from console.events import sentence
@@ -30,7 +31,7 @@ def contact_list(request: BrandRequest) -> HttpResponse:
         own = request.place.store_id
         context["guides"] = [guide for guide in context["guides"] if guide.store_id == own]
         context["stores"] = []
-    return render(request, "contacts.html", context, title=_("客户"))
+    return render(request, "contacts.html", context, title=pgettext("console", "客户"))
 
 
 @page("contacts/<int:contact_id>/", name="contact", needs=READ)
@@ -62,8 +63,8 @@ def timeline(request: BrandRequest, contact_id: int) -> HttpResponse:
         "contact_id": contact_id,
         "kinds": [
             ("", _("全部")),
-            ("own", _("行为")),
-            ("touch", _("触达")),
+            ("own", pgettext("console", "行为")),
+            ("touch", pgettext("console", "触达")),
             ("order", _("订单")),
             ("points", _("积分")),
         ],

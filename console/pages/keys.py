@@ -6,6 +6,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from console.site import BrandRequest, page, render, told
 from scrm.lib import errors
@@ -35,7 +36,13 @@ def key_list(request: BrandRequest) -> HttpResponse:
         else:
             context = {"made": made}
     context |= {"rows": keys.keys_of(brand_id=request.brand.pk), "scopes": list(keys.SCOPES.items())}
-    response = render(request, "keys.html", context, title=_("API 密钥"), status=422 if "problem" in context else 200)
+    response = render(
+        request,
+        "keys.html",
+        context,
+        title=pgettext("console", "API 密钥"),
+        status=422 if "problem" in context else 200,
+    )
     response["Cache-Control"] = "no-store"
     return response
 

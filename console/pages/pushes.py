@@ -6,7 +6,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from campaigns import confirm, forecast, pushes, release
 from campaigns.models import Push, Variant
@@ -43,11 +43,11 @@ def push_list(request: BrandRequest) -> HttpResponse:
         ("", _("全部")),
         ("draft", _("草稿")),
         ("scheduled", _("待发")),
-        ("running", _("进行中")),
+        ("running", pgettext("console", "进行中")),
         ("over", _("已结束")),
     ]
     context = {"shown": shown, "pushes": shown.rows, "tab": tab, "tabs": tabs}
-    return render(request, "pushes.html", context, title=_("推送"))
+    return render(request, "pushes.html", context, title=pgettext("console", "推送"))
 
 
 @page("pushes/new/", name="push-new", needs=WRITE, methods=("GET", "POST"))

@@ -6,6 +6,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from campaigns.models import Push
 from console import builder, people
@@ -24,7 +25,7 @@ def segment_list(request: BrandRequest) -> HttpResponse:
     """The brand's segments in words. Nobody is counted here."""
     rows = Segment.objects.filter(archived_at=None).order_by("-updated_at", "-id")[:200]
     shown = [(segment, _in_words(segment.tree)) for segment in rows]
-    return render(request, "segments.html", {"rows": shown}, title=_("人群"))
+    return render(request, "segments.html", {"rows": shown}, title=pgettext("console", "人群"))
 
 
 @page("segments/new/", name="segment-new", needs=WRITE, methods=("GET", "POST"))

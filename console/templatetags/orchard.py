@@ -11,7 +11,7 @@ from django.utils import timezone, translation
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from campaigns import reasons
 from tenants.roles import Capability
@@ -200,11 +200,11 @@ def points_reason(code: str) -> str:
     """The kind of a points movement."""
     labels = {
         "earn": _("规则发放"),
-        "grant": _("发放"),
-        "spend": _("消耗"),
-        "reverse": _("冲正"),
-        "expire": _("到期"),
-        "adjust": _("调整"),
+        "grant": pgettext("console", "发放"),
+        "spend": pgettext("console", "消耗"),
+        "reverse": pgettext("console", "冲正"),
+        "expire": pgettext("console", "到期"),
+        "adjust": pgettext("console", "调整"),
     }
     return labels.get(code, code)
 
