@@ -108,8 +108,10 @@ def wind_up(*, brand_id: int, push_id: int, at: datetime) -> bool:
 
     What is not at WeCom yet is given up, what is there becomes due to be taken back. A push that is not cancelled is
     left alone, and a repeat does no harm."""
-    batches = Batch.objects.filter(push_id=push_id, push__status=Push.Status.CANCELLED)
+    batches = Batch.objects.filter(push_id=push_id)
     with brand_scope(brand_id):
+        if not Push.objects.filter(pk=push_id, status=Push.Status.CANCELLED).exists():
+            return False
         batches.filter(status=Batch.Status.PENDING).update(status=Batch.Status.CANCELLED)
         batches.filter(status=Batch.Status.CREATED, poll_due_at__gt=at + SOON).update(poll_due_at=at)
     release.release(brand_id=brand_id, push_id=push_id, at=at)

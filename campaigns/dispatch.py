@@ -133,7 +133,9 @@ def conclude(*, batch: Batch, finding: Finding, at: datetime) -> str:
 
 def claim(*, batch_id: UUID, at: datetime) -> Batch | None:
     """Take a pending batch of a push that is sending; None if it is not ours to send. Scoped."""
-    mine = Batch.objects.filter(pk=batch_id, status=Status.PENDING, push__status=Push.Status.SENDING)
+    # Not `push__status=`: a join turns the UPDATE's whole condition into a sub-select, which PostgreSQL does not look
+    # at again for a row that somebody has just changed, and two workers would both claim it.
+    mine = Batch.objects.filter(pk=batch_id, status=Status.PENDING, push__in=Push.objects.filter(status="sending"))
     if mine.update(status=Status.CLAIMED, claimed_at=at) != 1:
         return None
     return Batch.objects.select_related("push", "staff", "variant__content").get(pk=batch_id)
