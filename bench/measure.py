@@ -1,0 +1,63 @@
+"""A measure: what the product does in a second, beside a floor taken in the same run on the same machine."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One line of the report. `value` and `floor` are in `unit`; more is better."""
+
+    name: str
+    value: float
+    unit: str
+    floor: float
+    goal: float | None = None
+    """the ratio to reach, where one was set"""
+    note: str = ""
+
+    @property
+    def ratio(self) -> float:
+        """How much of what is possible the product reaches."""
+        return self.value / self.floor
+
+    def as_json(self) -> dict[str, Any]:
+        """As `.orchard/bench.json` keeps it."""
+        return {**asdict(self), "value": round(self.value, 1), "floor": round(self.floor, 1)} | {
+            "ratio": round(self.ratio, 3)
+        }
+
+
+def seconds(act: Callable[[], object]) -> float:
+    """How long it took."""
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+def table(measures: list[Measure]) -> str:
+    """The measures as text in columns."""
+    head = ("measure", "value", "unit", "floor", "ratio", "goal")
+    rows = [
+        (
+            each.name,
+            f"{each.value:,.0f}",
+            each.unit,
+            f"{each.floor:,.0f}",
+            f"{each.ratio:.2f}",
+            "" if each.goal is None else f"{'reached' if each.ratio >= each.goal else 'MISSED'} ≥ {each.goal:.2f}",
+        )
+        for each in measures
+    ]
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    lines = []
+    for row in [head, *rows]:
+        cells = [
+            text.rjust(width) if column in (1, 3, 4) else text.ljust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    notes = [f"  {each.name}: {each.note}" for each in measures if each.note]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], "", *notes])

@@ -1,0 +1,15 @@
+"""Which measures there are, by the names that `--only` takes."""
+
+from collections.abc import Callable
+
+from bench import ingest, planning, questions, reading, sync
+from bench.measure import Measure
+from bench.scratch import Admin
+
+SUITE: dict[str, Callable[[Admin, float, int], list[Measure]]] = {
+    "sync": sync.measure,
+    "ingest": ingest.measure,
+    "reading": reading.measure,
+    "segments": questions.measure,
+    "planning": planning.measure,
+}
