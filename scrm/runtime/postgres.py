@@ -41,6 +41,7 @@ synchronous_commit = on
 wal_compression = on
 max_wal_size = '2GB'
 checkpoint_timeout = '15min'
+autovacuum_naptime = '5s'
 dynamic_shared_memory_type = {shared_memory}
 timezone = 'UTC'
 log_timezone = 'UTC'
