@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from campaigns import budget
 from campaigns.models import Channel, Push, Variant
+from contacts.models import Staff
 from scrm.lib.errors import FieldError, Invalid, found
 from tagging.compiler import condition_sql
 from tagging.sql import TRUE, Sql, all_of
@@ -60,6 +61,10 @@ class Question:
     rules: budget.Rules
     zone: str
     ahead: tuple[Ahead, ...]
+    guides: tuple[int, ...]
+    """the corp's staff who can send"""
+    colleagues: tuple[int, ...]
+    """all of the corp's staff"""
     at: datetime
     only: Sql | None = None
     """a condition over contacts_contact AS c beside the segment"""
@@ -117,6 +122,7 @@ def question(*, push_id: int, at: datetime, only: Sql | None = None) -> Question
     rules = budget.rules_for(
         brand_id=brand_id, corp_id=corp.pk, quota_mode=corp.quota_mode, channel=push.channel, at=at
     )
+    staff = list(Staff.objects.filter(corp=corp).order_by("pk").values_list("pk", "is_guide", "left_at"))
     return Question(
         brand_id=brand_id,
         push=push,
@@ -126,6 +132,8 @@ def question(*, push_id: int, at: datetime, only: Sql | None = None) -> Question
         rules=rules,
         zone=str(budget.zone_of(brand_id)),
         ahead=() if push.channel == Channel.GROUP else _ahead(push, corp.pk, rules, brand_id),
+        guides=tuple(pk for pk, is_guide, left_at in staff if is_guide and left_at is None),
+        colleagues=tuple(pk for pk, _is_guide, _left_at in staff),
         at=at,
         only=only,
     )

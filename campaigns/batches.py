@@ -94,16 +94,19 @@ FROM numbered n
 LEFT JOIN had h ON h.variant_id = n.variant_id AND h.staff_id = n.staff_id
 JOIN campaigns_batch b ON b.brand_id = %s AND b.push_id = %s AND b.variant_id = n.variant_id
   AND coalesce(b.staff_id, 0) = n.staff_id AND b.seq = (coalesce(h.n, 0) + n.n) / %s
-WHERE d.brand_id = %s AND d.push_id = %s AND d.{names.key} = n.key"""
+WHERE d.brand_id = %s AND d.push_id = %s AND {where} AND d.{names.key} = n.key"""
     brand_push = (question.brand_id, question.push.pk)
-    filled = _run(numbered, [*brand_push, *brand_push, *bounds, *brand_push, question.target.most, *brand_push])
+    # Hash joins: nested loops would compare all with all, as the planner has no statistics of a new push's rows yet.
+    _run("SET LOCAL enable_nestloop = off", [])
+    in_range = [*brand_push, *bounds]
+    filled = _run(numbered, [*brand_push, *in_range, *brand_push, question.target.most, *in_range])
     _run(
         f"""
 UPDATE campaigns_batch b SET size = b.size + s.n
 FROM (SELECT d.batch_id, count(*) AS n FROM {names.table} d
       WHERE d.brand_id = %s AND d.push_id = %s AND {where} AND d.status = 'planned' GROUP BY 1) s
 WHERE b.brand_id = %s AND b.id = s.batch_id""",
-        [*brand_push, *bounds, question.brand_id],
+        [*in_range, question.brand_id],
     )
     return filled
 

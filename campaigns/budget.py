@@ -66,6 +66,11 @@ class Rules:
     cap: Cap | None
 
     @property
+    def limited(self) -> bool:
+        """Whether anything binds."""
+        return self.quota is not None or self.cap is not None
+
+    @property
     def first_day(self) -> date:
         """No touch before this day matters."""
         starts = [self.day - timedelta(days=LOOK_BACK_DAYS)]
@@ -151,18 +156,21 @@ def _reserve(these: str, push_id: int, priority: int, rules: Rules, at: datetime
         cursor.execute(RESERVE.format(these=these), {**fixed, **words})
 
 
+# One array of contacts, then look-ups by key: a join of the two tables compares all with all where the planner has no
+# statistics yet of a new push (see campaigns.decide).
+THESE = """r.brand_id = %(brand)s AND r.push_id = %(push)s AND r.contact_id = ANY (ARRAY(
+  SELECT d.contact_id FROM campaigns_delivery d
+  WHERE d.brand_id = %(brand)s AND d.push_id = %(push)s {batch} AND d.status IN {outcomes}))"""
 POST = """
 UPDATE campaigns_reservation r
-SET status = 'posted', settled_at = %(at)s, day = (coalesce(d.delivered_at, %(at)s) AT TIME ZONE %(zone)s)::date
-FROM campaigns_delivery d
-WHERE {those} AND d.status = 'delivered' AND r.status <> 'posted'"""
+SET status = 'posted', settled_at = %(at)s, day = (
+  SELECT (coalesce(d.delivered_at, %(at)s) AT TIME ZONE %(zone)s)::date FROM campaigns_delivery d
+  WHERE d.brand_id = r.brand_id AND d.push_id = r.push_id AND d.contact_id = r.contact_id)
+WHERE {these} AND r.status <> 'posted'"""
 VOID = """
-UPDATE campaigns_reservation r
-SET status = 'voided', settled_at = %(at)s
-FROM campaigns_delivery d
-WHERE {those} AND d.status IN ('failed', 'unconfirmed', 'cancelled', 'suppressed') AND r.status = 'reserved'"""
-THOSE = """d.brand_id = %(brand)s AND d.push_id = %(push)s {batch}
-  AND r.brand_id = d.brand_id AND r.push_id = d.push_id AND r.contact_id = d.contact_id"""
+UPDATE campaigns_reservation r SET status = 'voided', settled_at = %(at)s
+WHERE {these} AND r.status = 'reserved'"""
+DELIVERED, NOT_DELIVERED = "('delivered')", "('failed', 'unconfirmed', 'cancelled', 'suppressed')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +194,11 @@ def settle(*, push_id: int, at: datetime, batch_id: UUID | None = None) -> Settl
         "at": at,
         "zone": str(zone_of(brand_id)),
     }
-    those = THOSE.format(batch="AND d.batch_id = %(batch)s" if batch_id else "")
+    batch = "AND d.batch_id = %(batch)s" if batch_id else ""
     with connection.cursor() as cursor:
-        cursor.execute(POST.format(those=those), words)
+        cursor.execute(POST.format(these=THESE.format(batch=batch, outcomes=DELIVERED)), words)
         posted = cursor.rowcount
-        cursor.execute(VOID.format(those=those), words)
+        cursor.execute(VOID.format(these=THESE.format(batch=batch, outcomes=NOT_DELIVERED)), words)
         return Settled(posted, cursor.rowcount)
 
 

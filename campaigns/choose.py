@@ -13,7 +13,7 @@ from django.db import connection
 from campaigns import budget
 from campaigns.assignment import draw_sql
 from campaigns.audience import Question
-from campaigns.decide import Range, Statement, budget_reason, spent
+from campaigns.decide import Statement, budget_reason, spent
 from campaigns.models import Channel
 from campaigns.reasons import Reason
 
@@ -58,27 +58,29 @@ def _confirm(question: Question, keys: list[int]) -> int:
     """Set the drawn ones to planned, or to suppressed where the budget now says no; returns how many are planned."""
     target = question.target
     made = Statement()
-    if question.push.channel == Channel.GROUP or not (question.rules.quota or question.rules.cap):
-        made.add("WITH verdict AS (SELECT k AS key, ''::text AS reason FROM unnest(%s::bigint[]) AS k)", keys)
-    else:
-        made.add("WITH spent AS (")
-        spent(made, question, "SELECT unnest(%s::bigint[])", Range(), keys)
-        made.add("), verdict AS (SELECT k AS key, CASE")
+    bound = question.push.channel != Channel.GROUP and question.rules.limited
+    made.add("WITH verdict AS MATERIALIZED (SELECT k AS key,")
+    if bound:
+        made.add("CASE")
         budget_reason(made, question)
-        made.add(
-            "ELSE '' END AS reason FROM unnest(%s::bigint[]) AS k LEFT JOIN spent u ON u.contact_id = k)",
-            keys,
-        )
+        made.add("ELSE '' END AS reason FROM unnest(%s::bigint[]) AS k", keys)
+        spent(made, question, "k")
+    else:
+        made.add("'' AS reason FROM unnest(%s::bigint[]) AS k", keys)
+    made.add(")")
     made.add(
         f"UPDATE {target.table} d SET reason = v.reason, updated_at = %s,"
         f" status = CASE v.reason WHEN '' THEN 'planned' ELSE 'suppressed' END"
-        f" FROM verdict v WHERE d.brand_id = %s AND d.push_id = %s AND d.{target.key} = v.key AND d.reason = %s"
+        f" FROM verdict v WHERE d.brand_id = %s AND d.push_id = %s AND d.{target.key} = ANY (%s)"
+        f" AND d.{target.key} = v.key AND d.reason = %s"
         f" RETURNING d.reason",
         question.at,
         question.brand_id,
         question.push.pk,
+        keys,
         Reason.OVER_MAX,
     )
     with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_nestloop = off")  # see campaigns.batches
         cursor.execute(made.text, made.params)
         return sum(1 for (reason,) in cursor.fetchall() if not reason)

@@ -17,14 +17,13 @@ KEYS = {
 }
 CANCEL = """
 UPDATE {table} d SET status = 'cancelled', reason = 'cancelled', updated_at = %(at)s
-FROM (
-  SELECT p.{key} AS key FROM {table} p
-  LEFT JOIN campaigns_batch b ON b.brand_id = p.brand_id AND b.id = p.batch_id
+WHERE d.brand_id = %(brand)s AND d.push_id = %(push)s AND d.{key} = ANY (ARRAY(
+  SELECT p.{key} FROM {table} p
   WHERE p.brand_id = %(brand)s AND p.push_id = %(push)s AND p.status = 'planned'
-    AND (b.id IS NULL OR b.status = 'cancelled')
-  LIMIT %(most)s
-) those
-WHERE d.brand_id = %(brand)s AND d.push_id = %(push)s AND d.{key} = those.key
+    AND (p.batch_id IS NULL OR p.batch_id = ANY (ARRAY(
+      SELECT b.id FROM campaigns_batch b
+      WHERE b.brand_id = %(brand)s AND b.push_id = %(push)s AND b.status = 'cancelled')))
+  LIMIT %(most)s))
 RETURNING d.{key}"""
 VOID = """
 UPDATE campaigns_reservation SET status = 'voided', settled_at = %(at)s
