@@ -132,6 +132,17 @@ class Shop(Orchard):
     def no_faults(self) -> None:
         self.simulator.delete("/_sim/faults")
 
+    def faults_met(self) -> int:
+        """How many calls the faults have befallen."""
+        return sum(rule["hits"] for rule in self.simulator.get("/_sim/faults")["items"])
+
+    def tasks_at_wecom(self) -> int:
+        """How many mass sends there are, confirmed or not."""
+        hour = timedelta(hours=1)
+        now = timezone.now()
+        page = self.wecom.group_messages(start=now - hour, end=now + hour, chat_type="single")
+        return len(page.items)
+
     # -- what we know --
 
     def deliveries(self, push: Push) -> list[Delivery]:
