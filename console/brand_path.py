@@ -4,7 +4,7 @@
 brand, and two tabs with two brands never meet. Nothing about the brand is kept in the session."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,8 +13,8 @@ from django.urls import get_script_prefix, set_script_prefix
 SLUG = "orchard.brand_slug"
 """where the slug waits in the WSGI environment; who may use it is decided by console.site"""
 
-Environ = MutableMapping[str, Any]
-WsgiApp = Callable[[Environ, Any], Iterable[bytes]]
+Environ = dict[str, Any]
+WsgiApp = Callable[[Environ, Any], Any]
 
 _BRAND_PATH = re.compile(r"^/b/(?P<slug>[-\w]+)(?P<rest>/console/.*)$", re.ASCII)
 
@@ -34,7 +34,7 @@ def moved(environ: Environ) -> Environ:
 def brand_in_path(app: WsgiApp) -> WsgiApp:
     """The WSGI application, seeing brand paths as `moved` leaves them."""
 
-    def moving(environ: Environ, start_response: Any) -> Iterable[bytes]:
+    def moving(environ: Environ, start_response: Any) -> Any:
         return app(moved(environ), start_response)
 
     return moving

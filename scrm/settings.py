@@ -1,4 +1,4 @@
-"""All settings, read from the environment (docs/operations.md lists the variables). Nothing exists only in production."""
+"""All settings, read from the environment (docs/operations.md lists the variables); nothing is only in production."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -113,12 +113,17 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response |
     if isinstance(error, exceptions.ValidationError):
         return _problem(422, "invalid", _("有字段不正确。"), errors=_flatten(error.detail))
     if isinstance(error, exceptions.APIException):
-        headers = {"Retry-After": str(int(error.wait))} if getattr(error, "wait", None) else {}
-        if getattr(error, "auth_header", None):
-            headers["WWW-Authenticate"] = error.auth_header
-        code = {429: "rate.limited"}.get(error.status_code, str(getattr(error, "default_code", "refused")))
-        return _problem(error.status_code, code, error.detail, headers=headers)
+        return _problem(error.status_code, _name_of(error), error.detail, headers=_headers_of(error))
     return None
+
+
+def _name_of(error: exceptions.APIException) -> str:
+    return "rate.limited" if isinstance(error, exceptions.Throttled) else str(error.default_code)
+
+
+def _headers_of(error: exceptions.APIException) -> dict[str, str]:
+    told = {"Retry-After": getattr(error, "wait", None), "WWW-Authenticate": getattr(error, "auth_header", None)}
+    return {name: str(value) for name, value in told.items() if value}
 
 
 def _problem(

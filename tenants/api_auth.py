@@ -88,7 +88,7 @@ class KeyThrottle(BaseThrottle):
         return math.ceil(60 - time.time() % 60)
 
 
-class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class ApiKeyScheme(OpenApiAuthenticationExtension):
     """How /api/docs/ offers the key."""
 
     target_class = "tenants.api_auth.ApiKeyAuthentication"

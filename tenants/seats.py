@@ -69,7 +69,7 @@ def places_of(*, user: User, slug: str | None = None) -> list[Place]:
         brands = brands.filter(slug=slug)
     places = []
     for brand in brands.order_by("name"):
-        seat = own.get(brand.pk) or agencies[brand.agency_id]
+        seat = own.get(brand.pk) or agencies[brand.agency_id or 0]
         places.append(Place(brand, seat.role, seat.pk, seat.store_id, through_agency=seat.brand_id is None))
     return places
 
