@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from console import figures
 from console.brand_path import console_url
-from scrm.lib.errors import Invalid
+from scrm.lib.errors import Invalid, NotFound
 from tenants import login as logins
 from tenants import seats
 from tenants.models import User
@@ -136,7 +136,12 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """404, for a missing thing and for another brand's alike."""
+    """404, for a missing thing and for another brand's alike; the API's in its own form."""
+    if request.path.startswith("/api/"):
+        problem = {"type": "about:blank", "title": "Not Found", "status": 404, "code": "not_found", "errors": []}
+        return JsonResponse(
+            {**problem, "detail": _("没有这个地址。")}, status=404, content_type="application/problem+json"
+        )
     return _plain(request, 404, _("没有这个页面"), _("它可能已被删除，或不属于你能进入的品牌。"))
 
 
@@ -152,8 +157,6 @@ def _plain(request: HttpRequest, status: int, title: str, text: str) -> HttpResp
 
 
 def _open(token: str) -> bool:
-    from scrm.lib.errors import NotFound
-
     try:
         seats.invitation(token=token, at=timezone.now())
     except NotFound:

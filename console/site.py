@@ -42,6 +42,8 @@ class BrandRequest(HttpRequest):
 
     brand: Brand
     place: seats.Place
+    places: list[seats.Place]
+    """all the user's brands, for the switcher"""
     actor: Actor
     user: User  # type: ignore[assignment]
 
@@ -168,7 +170,8 @@ class ConsoleSite(UnfoldAdminSite):
 def _enter(request: BrandRequest) -> None:
     """Find the brand and the seat. Without a seat the brand does not exist: 404."""
     slug = request.META.get(SLUG)
-    place = seats.place_of(user=request.user, slug=slug) if slug else None
+    request.places = seats.places_of(user=request.user) if slug else []
+    place = next((place for place in request.places if place.brand.slug == slug), None)
     if place is None or not place.may(Capability.OPEN_CONSOLE):
         raise Http404("brand")
     request.place, request.brand = place, place.brand

@@ -36,13 +36,8 @@ def key_list(request: BrandRequest) -> HttpResponse:
         else:
             context = {"made": made}
     context |= {"rows": keys.keys_of(brand_id=request.brand.pk), "scopes": list(keys.SCOPES.items())}
-    response = render(
-        request,
-        "keys.html",
-        context,
-        title=pgettext("console", "API 密钥"),
-        status=422 if "problem" in context else 200,
-    )
+    status = 422 if "problem" in context else 200
+    response = render(request, "keys.html", context, title=pgettext("console", "API 密钥"), status=status)
     response["Cache-Control"] = "no-store"
     return response
 

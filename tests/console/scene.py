@@ -1,0 +1,85 @@
+"""A brand with one of everything that console pages name by an id."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from campaigns import content, pushes
+from campaigns.models import Push
+from contacts.models import Contact
+from points import ledger, rules
+from points.models import Transfer
+from tagging import segments, tags
+from tagging.models import Segment, Tag
+from tenants import keys
+from tenants.actors import Actor
+from tenants.models import Seat
+from tenants.scope import brand_scope
+from tests.cast import Cast
+from wecom.models import InboxItem
+
+NAME = "陈小满甲乙丙"
+PHONE = "13812349999"
+
+
+@dataclass
+class Scene:
+    """The ids of alice's things."""
+
+    cast: Cast
+    contact: Contact
+    tag: Tag
+    segment: Segment
+    draft: Push
+    scheduled: Push
+    transfer: Transfer
+    ids: dict[str, Any]
+
+
+def made(cast: Cast) -> Scene:
+    """Write them through the modules."""
+    now, brand = timezone.now(), cast.brand
+    alice = Actor(f"user:{cast.alice.user.pk}", "alice")
+    contact = cast.contact(NAME, phone=PHONE, at=now - timedelta(days=40))
+    with brand_scope(brand.pk):
+        tag = tags.create(name="婴童", group="兴趣", actor=alice, at=now)
+        tree = {"all": [{"kind": "profile", "field": "name", "op": "contains", "value": "小满"}]}
+        segment = segments.save(name="甲乙丙人群", tree=tree, actor=alice, at=now)
+        said = content.save(name="会员日", channel="single", text="会员日签到送积分", actor=alice, at=now)
+        draft, scheduled = (_push(name, segment, said, alice, now) for name in ("草稿推送丁", "待发推送戊"))
+        pushes.send(push_id=scheduled.pk, actor=alice, at=now)
+        rule = rules.save(name="签到规则", event_type="sign_in", points=10, actor=alice, at=now)
+        posted = ledger.grant(contact_id=contact.pk, points=100, key="scene", note="赠送", at=now)
+        key = keys.make(brand_id=brand.pk, name="小程序己", scopes=["events:write"], actor=alice, at=now)
+        item = InboxItem.objects.create(
+            corp=cast.corp,
+            dedupe_key="k",
+            event="change_external_contact",
+            payload={"UserID": "bob"},
+            received_at=now,
+            due_at=now,
+            status="failed",
+        )
+        transfer = Transfer.objects.get(pk=posted.transfer_id)
+    seat = Seat.objects.get(user=cast.alice.user)
+    ids = {
+        "contact_id": contact.pk,
+        "segment_id": segment.pk,
+        "push_id": draft.pk,
+        "rule_id": rule.pk,
+        "transfer_id": transfer.pk,
+        "corp_id": cast.corp.pk,
+        "seat_id": seat.pk,
+        "key_id": key.id,
+        "item_id": item.pk,
+    }
+    return Scene(cast, contact, tag, segment, draft, scheduled, transfer, ids)
+
+
+def _push(name: str, segment: Segment, said: Any, actor: Actor, now: Any) -> Push:
+    draft = pushes.Draft(
+        name=name, channel="single", variants=[pushes.VariantDraft(content_id=said.pk)], segment_id=segment.pk
+    )
+    return pushes.create(draft=draft, actor=actor, at=now)
