@@ -15,6 +15,7 @@ from contacts.models import Follow, GroupChat, Staff
 from tenants.scope import brand_scope
 from tests.campaigns.orchard import Orchard
 from tests.cast import Cast
+from wecom import store
 from wecom.client import WeComClient, client_for
 from wecom.models import Corp, CorpApp
 from wecom.simulator.testing import Simulator
@@ -135,6 +136,12 @@ class Shop(Orchard):
     def faults_met(self) -> int:
         """How many calls the faults have befallen."""
         return sum(rule["hits"] for rule in self.simulator.get("/_sim/faults")["items"])
+
+    def unblock(self) -> None:
+        """The minute for which we keep quiet after WeCom's 45009 is over."""
+        keys = store.connection().keys("wecom:blocked:*")
+        if keys:
+            store.connection().delete(*keys)
 
     def tasks_at_wecom(self) -> int:
         """How many mass sends there are, confirmed or not."""
