@@ -31,7 +31,8 @@ def pytest_configure() -> None:
 def _own_redis(url: str) -> str:
     """A numbered database of the Redis server for this suite: its messages are nobody else's work."""
     server = url.split("://", 1)[1].split("/")[0]
-    return f"redis://{server}/{1 + crc32(os.environ.get('ORCHARD_TEST_DB', 'test_orchard').encode()) % 15}"
+    suite = os.environ.get("ORCHARD_TEST_DB", "test_orchard") + os.environ.get("PYTEST_XDIST_WORKER", "")
+    return f"redis://{server}/{1 + crc32(suite.encode()) % 15}"
 
 
 @pytest.fixture(scope="session", autouse=True)
