@@ -28,7 +28,13 @@
       const row = target.closest("[data-rule]");
       const query = new URLSearchParams();
       row.querySelectorAll("[name]").forEach((input) => query.set(input.name, input.value));
-      row.replaceWith(await fetched(query));
+      const fresh = await fetched(query);
+      // What was typed while the fragment was on its way is kept.
+      row.querySelectorAll("[name]").forEach((input) => {
+        const twin = fresh.querySelector(`[name="${input.name}"]`);
+        if (twin && input.value !== query.get(input.name)) twin.value = input.value;
+      });
+      row.replaceWith(fresh);
       changed();
     } else if (target.dataset.window !== undefined) {
       target.nextElementSibling.hidden = target.value !== "days";
