@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from contacts import identity
-from points import ledger
+from points import accounts, ledger
 from points.models import PointsEntry
 from tenants.api import BrandAPIView
 from tenants.scope import brand_scope
@@ -102,7 +102,7 @@ class Entries(BrandAPIView):
         query = {k: v for k, v in request.query_params.dict().items() if k not in {"cursor", "limit"}}
         with brand_scope(self.brand_id):
             contact = identity.find(query)
-            entries = PointsEntry.objects.filter(account_id=ledger.account_id(contact.pk)).select_related("transfer")
+            entries = PointsEntry.objects.filter(account_id=accounts.account_id(contact.pk)).select_related("transfer")
             return self.page(entries, key="id", out=lambda entry: EntryOut(entry).data)
 
 

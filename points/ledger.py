@@ -7,7 +7,7 @@ balance = sum of entries = sum of what its lots have left, which `discrepancies`
 Locks: an operation first locks the accounts it touches, in primary-key order, so that two batches cannot deadlock
 and no balance is read that another post is about to change."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -17,6 +17,9 @@ from django.db.models import QuerySet, Sum
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from points import lots
+from points.accounts import account_id, lock, open_accounts
+from points.expiry import expire_of
 from points.models import Lot, LotUse, PointsAccount, PointsEntry, Transfer
 from scrm.lib.errors import Conflict, FieldError, Invalid, Refused, found
 from scrm.lib.ids import made_id
@@ -78,11 +81,6 @@ class Posted:
     replayed: bool = False
 
 
-def account_id(contact_id: int) -> UUID:
-    """The made key of a contact's account in the scope's brand."""
-    return made_id(current_brand_id(), "points", contact_id)
-
-
 def grant(
     *,
     contact_id: int,
@@ -110,8 +108,8 @@ def grant_many(*, grants: Sequence[Grant], reason: str, actor: str = "", at: dat
     if not grants:
         return []
     brand_id = current_brand_id()
-    _open_accounts(brand_id, {wanted.contact_id for wanted in grants}, Programme.ISSUED, at)
-    _lock([made_id(brand_id, "points", wanted.contact_id) for wanted in grants])
+    open_accounts(brand_id, {wanted.contact_id for wanted in grants}, Programme.ISSUED, at)
+    lock([made_id(brand_id, "points", wanted.contact_id) for wanted in grants])
     fresh = _write_transfers(brand_id, grants, reason, actor, at)
     return _write_grants(brand_id, [wanted for wanted in grants if wanted.key in fresh], at) if fresh else []
 
@@ -137,12 +135,12 @@ def spend(
         return _replayed(full_key, contact_id, -points)
     if account is None:
         raise _insufficient(points, 0)
-    _expire(accounts=[account.id], at=at)
+    expire_of(accounts=[account.id], at=at)
     account.refresh_from_db(fields=["balance"])
     if account.balance < points:
         raise _insufficient(points, account.balance)
     brand_id = current_brand_id()
-    _open_accounts(brand_id, set(), Programme.REDEEMED, at)
+    open_accounts(brand_id, set(), Programme.REDEEMED, at)
     transfer = Transfer.objects.create(
         id=made_id(brand_id, "transfer", full_key),
         key=full_key,
@@ -155,7 +153,7 @@ def spend(
     )
     balance = account.balance - points
     entry = _write_pair(transfer, account, -points, balance, Programme.REDEEMED)
-    _use_lots(account.id, entry.id, points)
+    lots.use(account.id, entry.id, points)
     PointsAccount.objects.filter(pk=account.pk).update(balance=balance)
     return Posted(transfer.id, contact_id, -points, balance)
 
@@ -168,7 +166,7 @@ def reverse(*, transfer_id: UUID, note: str, actor: str = "", at: datetime) -> P
     original = found(Transfer.objects.filter(pk=transfer_id))
     side = PointsEntry.objects.select_related("account").get(transfer=original, account__contact__isnull=False)
     contact_id = side.account.contact_id or 0
-    _lock([side.account_id])
+    lock([side.account_id])
     key = f"reverse:{transfer_id}"
     if Transfer.objects.filter(key=key).exists():
         return _replayed(key, contact_id, -side.amount)
@@ -199,20 +197,9 @@ def reverse(*, transfer_id: UUID, note: str, actor: str = "", at: datetime) -> P
     if side.amount > 0:
         LotUse.objects.create(brand_id=entry.brand_id, entry=entry, lot_id=side.id, amount=side.amount)
     for use in uses:
-        _give_back(use)
+        lots.give_back(use)
     PointsAccount.objects.filter(pk=account.pk).update(balance=balance)
     return Posted(transfer.id, contact_id, -side.amount, balance)
-
-
-def expire(*, at: datetime, limit: int = 5000) -> int:
-    """Take out what expired by `at`, at most `limit` lots; returns how many. Run again while it returns `limit`."""
-    due = Lot.objects.filter(remaining__gt=0, expires_at__lte=at).order_by("expires_at").values_list("account_id", "id")
-    rows = list(due[:limit])
-    if not rows:
-        return 0
-    accounts = sorted({account for account, _lot in rows})
-    _lock(accounts)
-    return _expire(accounts=accounts, at=at, lots=[lot for _account, lot in rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,20 +266,8 @@ def _sum(lots: QuerySet[Lot]) -> int:
     return int(lots.aggregate(total=Sum("remaining"))["total"] or 0)
 
 
-def _lock(accounts: Collection[UUID]) -> None:
-    """These accounts FOR UPDATE, in primary-key order so two batches cannot deadlock."""
-    list(PointsAccount.objects.filter(pk__in=set(accounts)).order_by("pk").select_for_update(of=("self",)).values("pk"))
-
-
 def _locked_account(contact_id: int) -> PointsAccount | None:
     return PointsAccount.objects.filter(contact_id=contact_id).select_for_update(of=("self",)).first()
-
-
-def _open_accounts(brand_id: int, contacts: Collection[int], code: str, at: datetime) -> None:
-    wanted = [PointsAccount(id=made_id(brand_id, "points", c), contact_id=c, opened_at=at) for c in contacts]
-    wanted.append(PointsAccount(id=made_id(brand_id, "points", code), code=code, opened_at=at))
-    wanted.sort(key=lambda account: account.id)
-    PointsAccount.objects.bulk_create(wanted, ignore_conflicts=True)
 
 
 def _write_transfers(brand_id: int, grants: Sequence[Grant], reason: str, actor: str, at: datetime) -> set[str]:
@@ -388,86 +363,3 @@ def _write_pair(transfer: Transfer, account: PointsAccount, amount: int, balance
     PointsEntry.objects.bulk_create([entry, opposite])
     entry.brand_id = account.brand_id
     return entry
-
-
-def _use_lots(account: UUID, entry: UUID, points: int) -> None:
-    """Take `points` from the account's open lots, first to expire first; the lots must have them."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO points_lotuse (brand_id, entry_id, lot_id, amount)
-            SELECT brand_id, %s, id, least(remaining, %s - before) FROM (
-                SELECT brand_id, id, remaining, sum(remaining) OVER (
-                    ORDER BY expires_at NULLS LAST, earned_at, id ROWS UNBOUNDED PRECEDING) - remaining AS before
-                FROM points_lot WHERE account_id = %s AND remaining > 0) open
-            WHERE before < %s
-            """,
-            [entry, points, account, points],
-        )
-        cursor.execute(
-            """
-            UPDATE points_lot l SET remaining = l.remaining - u.amount
-            FROM points_lotuse u WHERE u.entry_id = %s AND l.id = u.lot_id AND l.brand_id = u.brand_id
-            """,
-            [entry],
-        )
-
-
-def _give_back(use: LotUse) -> None:
-    lot = Lot.objects.get(pk=use.lot_id)
-    Lot.objects.filter(pk=lot.pk).update(remaining=lot.remaining + use.amount)
-
-
-def _expire(*, accounts: Collection[UUID], at: datetime, lots: Sequence[UUID] | None = None) -> int:
-    """Empty the expired lots of these locked accounts: one transfer each, keyed by lot, so a repeat finds nothing."""
-    due = Lot.objects.filter(account_id__in=list(accounts), remaining__gt=0, expires_at__lte=at).order_by("account_id")
-    if lots is not None:
-        due = due.filter(pk__in=lots)
-    rows = list(due)
-    if not rows:
-        return 0
-    brand_id = current_brand_id()
-    _open_accounts(brand_id, set(), Programme.EXPIRED, at)
-    balances = dict(PointsAccount.objects.filter(pk__in={lot.account_id for lot in rows}).values_list("pk", "balance"))
-    programme = made_id(brand_id, "points", Programme.EXPIRED)
-    transfers, entries, uses = [], [], []
-    for lot in rows:
-        # The moment is part of the key: a reversal may give points back to a lot that had run out before.
-        key = f"expire:{lot.id}:{at.isoformat()}"
-        transfer = made_id(brand_id, "transfer", key)
-        balances[lot.account_id] -= lot.remaining
-        transfers.append(
-            Transfer(id=transfer, key=key, reason="expire", occurred_at=lot.expires_at or at, posted_at=at)
-        )
-        entry = made_id(transfer, lot.account_id)
-        entries += [
-            PointsEntry(
-                id=entry,
-                transfer_id=transfer,
-                account_id=lot.account_id,
-                amount=-lot.remaining,
-                balance_after=balances[lot.account_id],
-                posted_at=at,
-            ),
-            PointsEntry(
-                id=made_id(transfer, programme),
-                transfer_id=transfer,
-                account_id=programme,
-                amount=lot.remaining,
-                posted_at=at,
-            ),
-        ]
-        uses.append(LotUse(brand_id=brand_id, entry_id=entry, lot_id=lot.id, amount=lot.remaining))
-    Transfer.objects.bulk_create(transfers)
-    PointsEntry.objects.bulk_create(entries)
-    LotUse.objects.bulk_create(uses)
-    Lot.objects.filter(pk__in=[lot.pk for lot in rows]).update(remaining=0)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE points_pointsaccount a SET balance = b.balance
-            FROM unnest(%s::uuid[], %s::bigint[]) AS b (id, balance) WHERE a.brand_id = %s AND a.id = b.id
-            """,
-            [list(balances), list(balances.values()), brand_id],
-        )
-    return len(rows)

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from points import ledger
+from points import expiry
 from tenants.models import Brand
 from tenants.scope import brand_scope
 
@@ -16,6 +16,6 @@ def expire_due(**_later_args: object) -> None:
     for brand_id in Brand.objects.order_by("pk").values_list("pk", flat=True):
         while True:
             with brand_scope(brand_id):
-                taken = ledger.expire(at=timezone.now(), limit=LOTS_A_TURN)
+                taken = expiry.expire(at=timezone.now(), limit=LOTS_A_TURN)
             if taken < LOTS_A_TURN:
                 break

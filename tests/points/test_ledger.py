@@ -6,7 +6,7 @@ from threading import Thread
 import pytest
 from django.db import Error, connection, transaction
 
-from points import ledger
+from points import expiry, ledger
 from points.models import Lot, PointsEntry
 from tenants.scope import brand_scope
 from tests.cast import NOON
@@ -71,7 +71,7 @@ def test_the_sweep_takes_expired_lots_once(scoped):
     ledger.grant(contact_id=scoped.id, points=7, key="B", at=NOON)
     later = NOON + timedelta(days=2)
 
-    assert (ledger.expire(at=later), ledger.expire(at=later)) == (1, 0)
+    assert (expiry.expire(at=later), expiry.expire(at=later)) == (1, 0)
     assert ledger.statement(contact_id=scoped.id, at=later).balance == 7
     assert ledger.discrepancies() == []
 

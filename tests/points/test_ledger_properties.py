@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from points import ledger
+from points import expiry, ledger
 from points.models import PointsAccount, PointsEntry, Transfer
 from scrm.lib.errors import Conflict, Refused
 from tenants.scope import brand_scope
@@ -49,7 +49,7 @@ class LedgerProperties(TestCase):
         elif act == "spend":
             ledger.spend(contact_id=people[who].id, points=points, key=key, at=at)
         elif act == "expire":
-            ledger.expire(at=at)
+            expiry.expire(at=at)
         else:
             transfers = list(Transfer.objects.order_by("posted_at", "id").values_list("id", flat=True))
             if transfers:
