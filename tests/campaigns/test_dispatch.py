@@ -12,7 +12,7 @@ from contacts.models import Follow
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 from tests.campaigns.shop import Shop
-from wecom.models import Corp
+from wecom.models import Corp, CorpApp
 
 UNKNOWN, PENDING, CREATED = Batch.Status.UNKNOWN, Batch.Status.PENDING, Batch.Status.CREATED
 
@@ -110,7 +110,7 @@ def test_one_refused_guide_does_not_stop_the_others(shop: Shop):
     assert shop.tally(push)["delivered"] == len(shop.received()) > 0
 
 
-def test_a_wrong_secret_keeps_the_batch_and_tells_the_operator(shop: Shop):
+def test_a_permission_withdrawn_keeps_the_batch_and_tells_the_operator(shop: Shop):
     push = shop.planned()
     batch = shop.batches(push)[0]
     shop.fault("add_msg_template", "errcode", errcode=48002)
@@ -125,6 +125,24 @@ def test_a_wrong_secret_keeps_the_batch_and_tells_the_operator(shop: Shop):
     shop.no_faults()
     shop.send(push)
     assert set(shop.statuses(push)) == {CREATED}
+
+
+def test_a_reset_secret_stops_the_corp_until_the_operator_enters_the_new_one(shop: Shop):
+    push = shop.planned()
+    with brand_scope(shop.brand_id):
+        app = CorpApp.objects.get(corp=shop.cast.corp)
+        right, app.secret = app.secret, "no longer this"
+        app.save(update_fields=["secret"])
+
+    shop.send(push)
+
+    assert set(shop.statuses(push)) == {PENDING}
+    with brand_scope(shop.brand_id):
+        assert Corp.objects.get(pk=shop.cast.corp.pk).trouble_code == "wecom.bad_secret"
+        CorpApp.objects.filter(pk=app.pk).update(secret=right)
+    shop.send(push)
+    shop.people_confirm()
+    assert shop.received() == dict.fromkeys(shop.reachable(push), 1)
 
 
 def test_nothing_listens_and_later_it_is_sent(shop: Shop, settings):
