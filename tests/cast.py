@@ -77,9 +77,7 @@ class Cast:
         """A contact of alice's brand who follows bob. Opens its own scope."""
         at = at or timezone.now()
         with brand_scope(self.brand.id):
-            contact = Contact.objects.create(
-                name=name, created_at=at, first_added_at=at, main_guide=self.bob, **fields
-            )
+            contact = Contact.objects.create(name=name, created_at=at, first_added_at=at, main_guide=self.bob, **fields)
             Follow.objects.create(
                 brand_id=self.brand.id,
                 staff=self.bob,
