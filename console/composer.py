@@ -84,9 +84,9 @@ def read(data: QueryDict, push: Push | None) -> PushForm:
     """The submitted form. Contents are only ever those of the push itself. Scoped."""
     own = {row.content_id: row for row in Variant.objects.filter(push=push)} if push else {}
     numbers = sorted({int(key[1:].split(".")[0]) for key in data if key[:1] == "v" and key[1:].split(".")[0].isdigit()})
-    form = PushForm(**{name: data.get(name, "").strip() for name in ("name", "channel", "segment", "holdout", "most")})
-    form.priority, form.scheduled = data.get("priority", "50").strip(), data.get("scheduled", "").strip()
-    form.variants = []
+    form = PushForm(variants=[])
+    for name in ("name", "channel", "segment", "holdout", "most", "priority", "scheduled"):
+        setattr(form, name, data.get(name, "").strip())
     for number in numbers[:MOST_VARIANTS]:
         values = {key.partition(".")[2]: data.get(key, "") for key in data if key.startswith(f"v{number}.")}
         content_id = int(values["content"]) if values.get("content", "").isdigit() else None

@@ -35,6 +35,7 @@ GROUPS: tuple[tuple[Promise, tuple[Entry, ...]], ...] = (
         (
             Entry(pgettext_lazy("console", "客户"), "person", "contacts", C.READ_CONTACTS, "contacts"),
             Entry(pgettext_lazy("console", "人群"), "filter_alt", "segments", C.READ_SEGMENTS, "segments"),
+            Entry(_("标签与规则"), "sell", "tags", C.READ_SEGMENTS, "tags"),
         ),
     ),
     (

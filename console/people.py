@@ -144,8 +144,8 @@ def _rows(contacts: list[Contact], *, brand: Brand, at: datetime) -> list[Row]:
         rows[contact_id].points = balance
     first = at.astimezone(ZoneInfo(brand.timezone)).date().replace(day=1)
     held = Reservation.objects.filter(contact__in=rows, day__gte=first).exclude(status="voided")
-    for line in held.values("contact_id").annotate(n=Count("push_id")):
-        rows[line["contact_id"]].touches = line["n"]
+    for touched in held.values("contact_id").annotate(n=Count("push_id")):
+        rows[touched["contact_id"]].touches = touched["n"]
     return list(rows.values())
 
 

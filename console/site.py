@@ -45,7 +45,7 @@ class BrandRequest(HttpRequest):
     places: list[seats.Place]
     """all the user's brands, for the switcher"""
     actor: Actor
-    user: User  # type: ignore[assignment]
+    user: User
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +147,9 @@ class ConsoleSite(UnfoldAdminSite):
             raise PermissionDenied(str(refusal.detail))
         status = 409 if isinstance(refusal, errors.Conflict) else 422
         if request.headers.get("HX-Request"):
-            context = {"problem": refusal}
+            context: dict[str, Any] = {"problem": refusal}
             return TemplateResponse(request, "console/parts/problem.html", context, status=status).render()
-        context = {**self.each_context(request), "title": _("没有完成"), "problem": refusal}
+        context = self.each_context(request) | {"title": _("没有完成"), "problem": refusal}
         return TemplateResponse(request, "console/problem.html", context, status=status).render()
 
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

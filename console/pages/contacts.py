@@ -109,7 +109,7 @@ def _narrowed(query: QueryDict) -> bool:
 def _by_day(rows: Sequence[Event]) -> list[tuple[Any, list[dict[str, Any]]]]:
     staff = people.names_of_staff({row.props["staff_id"] for row in rows if isinstance(row.props.get("staff_id"), int)})
     kind_of = {name: kind for kind, names in people.KINDS.items() for name in names}
-    lines = [
+    lines: list[dict[str, Any]] = [
         {"at": row.occurred_at, "text": sentence(row, staff), "kind": kind_of.get(row.type, ""), "event": row}
         for row in rows
     ]

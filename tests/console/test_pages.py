@@ -13,7 +13,7 @@ from console.site import PAGES
 from contacts.models import Contact, Follow, Staff, Store
 from events import log
 from points import ledger
-from tagging.models import ContactTag, Segment
+from tagging.models import ContactTag, Segment, Tag, TagRule
 from tenants.models import AuditEntry, Seat, User
 from tenants.roles import Role
 from tenants.scope import brand_scope
@@ -176,6 +176,23 @@ def test_a_tag_is_given_and_taken_by_hand(cast, console):
         actions = list(AuditEntry.objects.order_by("id").values_list("action", "actor"))[-2:]
     me = f"user:{cast.alice.user.pk}"
     assert actions == [("tag.give", me), ("tag.take", me)]
+
+
+def test_tags_and_rules_are_made_and_switched(cast, console):
+    alice = console(cast.alice.user)
+
+    alice.post(at(cast, "tags/"), {"what": "tag", "group": "兴趣", "name": "家纺"})
+    with brand_scope(cast.brand.pk):
+        tag = Tag.objects.get(name="家纺")
+    form = {"what": "rule", "name": "看家纺", "event_type": "product_view", "category": "家纺", "dwell": "15"}
+    alice.post(at(cast, "tags/"), {**form, "min_count": "3", "window_days": "30", "keep_days": "45", "tag": tag.pk})
+    assert alice.post(at(cast, "tags/"), {**form, "tag": "0"}).status_code in (404, 422)
+    with brand_scope(cast.brand.pk):
+        rule = TagRule.objects.get()
+    assert (rule.where, rule.min_count, rule.keep_days) == ({"category": "家纺", "min_dwell_seconds": 15}, 3, 45)
+    alice.post(at(cast, f"tags/rules/{rule.pk}/"), {"enabled": "0"})
+    with brand_scope(cast.brand.pk):
+        assert not TagRule.objects.get().enabled
 
 
 def test_the_timeline_goes_back_by_key(cast, console):
