@@ -19,10 +19,11 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 
 from contacts import directory, follows, groups, turns
-from contacts.models import GroupChat, SyncChunk, SyncRun
+from contacts.models import Contact, Follow, GroupChat, GroupMember, Identity, SyncChunk, SyncRun
 from contacts.reading import Portion, portions
 from contacts.sets import execute
 from scrm.lib.errors import Conflict, found
+from tenants import statistics
 from tenants.scope import brand_scope
 from wecom.client import WeComClient
 from wecom.errors import Misconfigured, Rejected, Throttled, Unreachable, WeComError
@@ -39,6 +40,8 @@ GROUPS_AT_ONCE = 4
 """calls under way at a time"""
 MOST_GUIDES_AT_ONCE = 1000
 """above this WeCom lists groups only by owner"""
+SYNCED = (Contact, Identity, Follow, GroupChat, GroupMember)
+"""the tables that a first sync fills from nothing"""
 ATTEMPTS = 5
 """tries of a chunk before the run goes on without it"""
 STALE = timedelta(days=2)
@@ -177,6 +180,7 @@ class _Step:
     def _write(self, chunk: SyncChunk, portion: Portion) -> None:
         """One portion's rows and the move of the cursor, in one transaction."""
         brand_id = self.corp.brand_id
+        is_opening = self.is_first and chunk.position == 0 and not chunk.cursor
         with brand_scope(brand_id):
             mine = SyncChunk.objects.filter(pk=chunk.pk, cursor=chunk.cursor, completed_at=None)
             seen_before = F("follows_seen") if chunk.cursor else 0
@@ -198,6 +202,10 @@ class _Step:
                 follows_doubled=len(portion.listed.pairs) - made.stored,
                 calls=portion.calls,
             )
+        if is_opening:
+            # A session plans the look-ups of foreign keys once. In a database that was empty it would walk all of the
+            # brand's rows for each row it writes, three times the work at 20,000 contacts and more with every one.
+            statistics.refresh(SYNCED)
         chunk.cursor = portion.cursor
         turns.claim(self.run.id)
 

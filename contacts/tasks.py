@@ -7,7 +7,6 @@ from celery import shared_task
 from django.utils import timezone
 
 from contacts import health, sync, turns
-from contacts.models import Contact, Follow, GroupChat, GroupMember, Identity
 from tenants import statistics
 from wecom.client import client_for
 from wecom.errors import Throttled, Unreachable
@@ -15,8 +14,6 @@ from wecom.errors import Throttled, Unreachable
 logger = logging.getLogger(__name__)
 
 STEPS_PER_TASK = 20
-SYNCED = (Contact, Identity, Follow, GroupChat, GroupMember)
-"""the tables that a first sync fills from nothing"""
 
 
 @shared_task(acks_late=True)
@@ -29,7 +26,7 @@ def sync_corp(*, brand_id: int, corp_id: int, **_later_args: object) -> None:
     try:
         for _step in range(STEPS_PER_TASK):
             if not sync.advance(brand_id=brand_id, run_id=run_id, wecom=wecom, at=timezone.now()):
-                statistics.refresh(SYNCED)
+                statistics.refresh(sync.SYNCED)
                 return
     except sync.Overtaken:
         return
