@@ -22,7 +22,7 @@ ATTACHMENTS = ("none", "link", "miniprogram", "image")
 FIELDS = {
     "link": ("title", "desc", "url", "picurl"),
     "miniprogram": ("title", "appid", "page", "pic_media_id"),
-    "image": ("pic_url",),
+    "image": ("pic_url", "media_id"),
 }
 KEEP, EVERYBODY = "keep", ""
 
@@ -153,7 +153,7 @@ def _save_variant(form: PushForm, variant: VariantForm, index: int, actor: Actor
         name=label,
         channel=form.channel,
         text=variant.text.replace("\r\n", "\n"),
-        attachments=[*_attachments(variant), *variant.others],
+        attachments=[*_attachments(variant, form.channel), *variant.others],
         content_id=variant.content_id,
         actor=actor,
         at=at,
@@ -161,10 +161,13 @@ def _save_variant(form: PushForm, variant: VariantForm, index: int, actor: Actor
     return pushes.VariantDraft(content_id=saved.pk, condition=_condition(variant), name=chr(65 + index))
 
 
-def _attachments(variant: VariantForm) -> list[dict[str, Any]]:
-    if variant.attachment not in FIELDS:
+def _attachments(variant: VariantForm, channel: str) -> list[dict[str, Any]]:
+    """The attachment as WeCom takes it on this channel: fields that the channel has not are hidden in the form too."""
+    kind = variant.attachment
+    if kind not in FIELDS:
         return []
-    return [{"msgtype": variant.attachment, variant.attachment: {k: v for k, v in variant.attached.items() if v}}]
+    taken = {field.name for field in content.FORMS.get(channel, {}).get(kind, ())} or set(FIELDS[kind])
+    return [{"msgtype": kind, kind: {name: text for name, text in variant.attached.items() if text and name in taken}}]
 
 
 def _condition(variant: VariantForm) -> Any:

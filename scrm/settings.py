@@ -90,6 +90,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "console.middleware.ContentSecurityPolicy",
+    "console.middleware.NoNulBytes",
 ]
 
 ROOT_URLCONF = "scrm.urls"
@@ -199,12 +200,12 @@ ORCHARD_SEND_GRACE_SECONDS = number("ORCHARD_SEND_GRACE_SECONDS", 120)
 ORCHARD_POLL_SECONDS = number("ORCHARD_POLL_SECONDS", 60)
 
 REST_FRAMEWORK = {
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["tenants.api_body.JSONAnswer"],
+    "DEFAULT_PARSER_CLASSES": ["tenants.api_body.JSONBody"],
     "DEFAULT_AUTHENTICATION_CLASSES": ["tenants.api_auth.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["tenants.api_auth.HasScope"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "tenants.api.problem_response",
+    "DEFAULT_SCHEMA_CLASS": "tenants.api_schema.ProblemSchema",
+    "EXCEPTION_HANDLER": "tenants.api_problem.problem_response",
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from campaigns.models import Push
+from campaigns.models import Content, Push
 from console.site import PAGES
 from contacts.models import Contact, Follow, Staff, Store
 from events import log
@@ -342,6 +342,43 @@ def test_points_are_adjusted_once_and_reversed(cast, console):
     alice.post(at(cast, f"points/transfers/{made.transfer.pk}/reverse/"))
     with brand_scope(cast.brand.pk):
         assert ledger.statement(contact_id=made.contact.pk, at=timezone.now()).balance == 50
+
+
+def test_a_nul_character_is_refused(cast, console):
+    alice = console(cast.alice.user)
+    form = "application/x-www-form-urlencoded"
+
+    assert alice.get(at(cast, "contacts/"), {"q": "a\x00b"}).status_code == 400
+    assert alice.post(at(cast, "members/"), "username=a%00b&role=owner", content_type=form).status_code == 400
+    assert console(cast.alice.user).post("/login/", "username=a%00b&password=x", content_type=form).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("_case", "attachment", "kept"),
+    [
+        (
+            "a link has no description there",
+            {"link.title": "标", "link.url": "https://a.example/", "link.desc": "不带"},
+            {"title": "标", "url": "https://a.example/"},
+        ),
+        (
+            "an image is named by its media",
+            {"image.media_id": "M1", "image.pic_url": "https://a.example/x.png"},
+            {"media_id": "M1"},
+        ),
+    ],
+)
+def test_moments_take_only_their_own_fields(cast, console, _case, attachment, kept):
+    kind = next(iter(attachment)).split(".")[0]
+    form = {"name": "朋友圈推送", "channel": "moments", "v1.text": "上新", "v1.attachment": kind}
+
+    response = console(cast.alice.user).post(
+        at(cast, "pushes/new/"), {**form, **{f"v1.{name}": value for name, value in attachment.items()}}
+    )
+
+    assert response.status_code == 302
+    with brand_scope(cast.brand.pk):
+        assert Content.objects.get().attachments == [{"msgtype": kind, kind: kept}]
 
 
 def test_only_our_own_files_may_be_loaded(cast, console):

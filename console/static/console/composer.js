@@ -66,6 +66,7 @@
       holder.innerHTML = document.getElementById("variant-template").innerHTML.replaceAll("__N__", String(next));
       document.getElementById("variants").append(holder.firstElementChild);
       letters();
+      document.getElementById("push-name").dispatchEvent(new Event("change", { bubbles: true }));
       document.getElementById("preview-variant").value = String(next);
       preview();
     }

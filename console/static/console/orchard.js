@@ -52,15 +52,18 @@
     const control = form.elements[name];
     block.hidden = !(control && values.split("|").includes(control.value));
   });
-  document.addEventListener("change", (event) => { const form = event.target.form; if (form) choices(form); });
+  document.addEventListener("change", (event) => { const form = event.target.form; if (form) { choices(form); form.querySelectorAll("[data-bytes]").forEach(count); } });
 
   // data-bytes="4000": counts what the text costs, as WeCom counts it.
   const count = (input) => {
     const out = document.querySelector(input.dataset.counter);
     if (!out) return;
-    const used = utf8.encode(input.value).length;
-    out.textContent = `${used.toLocaleString()} / ${Number(input.dataset.bytes).toLocaleString()}`;
-    out.classList.toggle("o-error", used > Number(input.dataset.bytes));
+    // Moments are counted in characters, everything else in bytes.
+    const moments = input.form?.elements.channel?.value === "moments";
+    const used = moments ? [...input.value].length : utf8.encode(input.value).length;
+    const most = Number(moments ? input.dataset.characters : input.dataset.bytes);
+    out.textContent = `${used.toLocaleString()} / ${most.toLocaleString()}`;
+    out.classList.toggle("o-error", used > most);
   };
   on("input", "[data-bytes]", (_event, input) => count(input));
 
