@@ -92,7 +92,7 @@ def _ago(**ago):
         ("occurred_at", "event.time", {"occurred_at": ...}),
         ("occurred_at", "event.time", {"occurred_at": "2026-11-20T12:00:00"}),
         ("occurred_at", "event.time", {"occurred_at": 1_700_000_000}),
-        ("occurred_at", "event.ahead", {"occurred_at": _ago(minutes=-11)}),
+        ("occurred_at", "event.ahead", {"occurred_at": _ago(minutes=-40)}),
         ("occurred_at", "event.too_old", {"occurred_at": _ago(days=7, minutes=1)}),
         ("occurred_at", "event.too_old", {"occurred_at": "0001-01-01T00:00:00+14:00"}),
         ("type", "event.type_unknown", {"type": ...}),
