@@ -25,7 +25,7 @@ from tests.campaigns.shop import Shop
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60.0
+PATIENCE = 120.0
 Status = Batch.Status
 
 
