@@ -14,7 +14,7 @@ from campaigns import content as contents
 from campaigns import forecast, pushes, tally
 from campaigns.models import Channel, Content, Delivery, DeliveryStatus, GroupDelivery, Push, Variant
 from scrm.lib.errors import found
-from tenants.api import BrandAPIView
+from tenants.api import IDEMPOTENCY_KEY, BrandAPIView
 from tenants.scope import brand_scope
 
 READ_WRITE = {"GET": "pushes:read", "POST": "pushes:write", "PUT": "pushes:write"}
@@ -204,9 +204,11 @@ class Contents(BrandAPIView):
         with brand_scope(self.brand_id):
             return self.page(Content.objects.all(), key="id", out=_content)
 
-    @extend_schema(operation_id="contents_create", request=ContentIn, responses={201: ContentOut})
+    @extend_schema(
+        operation_id="contents_create", parameters=[IDEMPOTENCY_KEY], request=ContentIn, responses={201: ContentOut}
+    )
     def post(self, request: Request) -> Response:
-        """Save a content. 422 names each field that WeCom would refuse. Takes Idempotency-Key."""
+        """Save a content. 422 names each field that WeCom would refuse. Once per Idempotency-Key."""
         data = self.validated(ContentIn)
         return self.idempotent(
             lambda: (201, _content(contents.save(**data, actor=self.caller.actor, at=timezone.now())))
@@ -251,9 +253,9 @@ class Pushes(BrandAPIView):
                 rows = rows.filter(status=wanted)
             return self.page(rows, key="id", out=_brief)
 
-    @extend_schema(operation_id="pushes_create", request=PushIn, responses={201: PushOut})
+    @extend_schema(operation_id="pushes_create", parameters=[IDEMPOTENCY_KEY], request=PushIn, responses={201: PushOut})
     def post(self, request: Request) -> Response:
-        """Write a draft. 422 names each field (`variants.0.content_id`). Takes Idempotency-Key."""
+        """Write a draft. 422 names each field (`variants.0.content_id`). Once per Idempotency-Key."""
         draft = _draft(self.validated(PushIn))
         return self.idempotent(
             lambda: (201, _push(pushes.create(draft=draft, actor=self.caller.actor, at=timezone.now())))
@@ -303,7 +305,8 @@ class Send(BrandAPIView):
         responses={200: PushOut, 422: OpenApiResponse(description="campaigns.audience_empty, with the reasons")},
     )
     def post(self, request: Request, push_id: int) -> Response:
-        """Schedule a draft. It leaves after 2 minutes of grace at the earliest, in which it can be recalled."""
+        """Schedule a draft. It leaves after 2 minutes of grace at the earliest, in which it can be recalled. 409 unless
+        it is a draft."""
         data = self.validated(SendIn)
         with brand_scope(self.brand_id):
             return Response(_push(pushes.send(push_id=push_id, actor=self.caller.actor, at=timezone.now(), **data)))
@@ -328,7 +331,9 @@ class Cancel(BrandAPIView):
 
     @extend_schema(operation_id="pushes_cancel", request=None, responses=PushOut)
     def post(self, request: Request, push_id: int) -> Response:
-        """Stop a push: what no guide has confirmed yet is not sent. What was delivered stays delivered."""
+        """Stop a push: what no guide has confirmed yet is not sent. What was delivered stays delivered.
+
+        409 once it is over."""
         with brand_scope(self.brand_id):
             return Response(_push(pushes.cancel(push_id=push_id, actor=self.caller.actor, at=timezone.now())))
 

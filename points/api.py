@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from contacts import identity
 from points import accounts, ledger
 from points.models import PointsEntry
-from tenants.api import BrandAPIView
+from tenants.api import IDEMPOTENCY_KEY, BrandAPIView
 from tenants.scope import brand_scope
 
 CONTACT_QUERY = [
@@ -98,7 +98,7 @@ class Entries(BrandAPIView):
         tags=["points"],
     )
     def get(self, request: Request) -> Response:
-        """List a contact's entries, in the order of their ids; ≤ 200 a page."""
+        """List a contact's entries, in the order of their ids; ≤ 200 a page. 404 if the brand knows no such contact."""
         query = {k: v for k, v in request.query_params.dict().items() if k not in {"cursor", "limit"}}
         with brand_scope(self.brand_id):
             contact = identity.find(query)
@@ -111,9 +111,9 @@ class Grants(BrandAPIView):
 
     scope = "points:write"
 
-    @extend_schema(request=Movement, responses={201: MovementOut}, tags=["points"])
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=Movement, responses={201: MovementOut}, tags=["points"])
     def post(self, request: Request) -> Response:
-        """Grant points. Needs Idempotency-Key: the same key grants once."""
+        """Grant points: the same Idempotency-Key grants once. 404 if the brand knows no such contact."""
         data = self.validated(Movement)
         return self.idempotent(lambda: self._post(data))
 
@@ -130,9 +130,10 @@ class Spends(BrandAPIView):
 
     scope = "points:write"
 
-    @extend_schema(request=Movement, responses={201: MovementOut}, tags=["points"])
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=Movement, responses={201: MovementOut}, tags=["points"])
     def post(self, request: Request) -> Response:
-        """Spend points, first to expire first. Needs Idempotency-Key. 422 `points.insufficient` takes nothing."""
+        """Spend points, first to expire first, once per Idempotency-Key. 422 `points.insufficient` takes nothing.
+        404 if the brand knows no such contact."""
         data = self.validated(Movement)
         return self.idempotent(lambda: self._post(data))
 

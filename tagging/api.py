@@ -237,7 +237,9 @@ class OneSegment(BrandAPIView):
 
     @extend_schema(summary="修改人群", tags=["segments"], request=SegmentIn, responses=SegmentOut)
     def put(self, request: Request, segment_id: int) -> Response:
-        """Change a segment's name and tree. Its version rises when the tree changes; pushes keep what they planned."""
+        """Change a segment's name and tree. Its version rises when the tree changes; pushes keep what they planned.
+
+        409 `tagging.name_taken` while another segment has the name."""
         data = self.validated(SegmentIn)
         with brand_scope(self.brand_id):
             made = segments.save(segment_id=segment_id, actor=self.caller.actor, at=timezone.now(), **data)

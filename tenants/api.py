@@ -1,17 +1,17 @@
-"""The frame of the REST API: problem details (RFC 9457), idempotent creates, cursor pages."""
+"""The frame of the REST API: scopes, checked bodies, idempotent creates, cursor pages."""
 
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from typing import Any
 
 from django.core import signing
 from django.db import models
-from django.http import Http404
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from rest_framework import exceptions, serializers
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework import serializers
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
@@ -22,13 +22,15 @@ from tenants.api_auth import HasScope, KeyThrottle, Principal
 from tenants.models import IdempotentResponse
 from tenants.scope import brand_scope
 
-STATUS_OF = {
-    errors.NotFound: 404,
-    errors.Conflict: 409,
-    errors.Forbidden: 403,
-    errors.Refused: 422,
-}
 MAX_PAGE = 200
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    str,
+    OpenApiParameter.HEADER,
+    required=True,
+    description="new for each act, the same for its retries; 1–200 characters",
+)
+"""For `extend_schema` of methods that answer with `idempotent`."""
 
 
 class BrandAPIView(APIView):
@@ -36,6 +38,19 @@ class BrandAPIView(APIView):
 
     permission_classes = [HasScope]
     throttle_classes = [KeyThrottle]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Before every method: key, scope, limit; then a query that no column could be compared with is refused."""
+        if not hasattr(self, str(request.method).lower()):
+            self.http_method_not_allowed(request)
+        super().initial(request, *args, **kwargs)
+        unprintable = [name for name, value in request.query_params.items() if "\0" in value]
+        if unprintable:
+            message, remedy = _("含有 NUL 字符（U+0000）。"), _("去掉它再试。")
+            raise errors.Invalid(
+                _("有字段不正确。"),
+                errors=[errors.FieldError(name, "text.nul", message, remedy) for name in unprintable],
+            )
 
     @property
     def caller(self) -> Principal:
@@ -90,11 +105,11 @@ class BrandAPIView(APIView):
         limit = _limit(self.request.query_params.get("limit", "50"))
         after = self.request.query_params.get("cursor")
         if after:
-            queryset = queryset.filter(**{f"{key}__gt": _opened(after)})
+            queryset = queryset.filter(**{f"{key}__gt": _opened(after, self.request.path)})
         rows = list(queryset.order_by(key)[: limit + 1])
         more = len(rows) > limit
         rows = rows[:limit]
-        cursor = signing.dumps(str(getattr(rows[-1], key)), salt="cursor") if more else None
+        cursor = signing.dumps(str(getattr(rows[-1], key)), salt=_salt(self.request.path)) if more else None
         return Response({"items": [out(row) for row in rows], "next_cursor": cursor})
 
 
@@ -103,82 +118,27 @@ def _plain(body: Mapping[str, Any]) -> Any:
     return json.loads(json.dumps(body, cls=JSONEncoder, ensure_ascii=False))
 
 
-def problem_response(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """DRF's exception handler: every refusal becomes problem details; anything else is a bug and stays a 500."""
-    if isinstance(error, errors.DomainError):
-        code = next((number for kind, number in STATUS_OF.items() if isinstance(error, kind)), 422)
-        return _problem(code, error.problem_code, error.detail, error.remedy, [_field(e) for e in error.errors])
-    if isinstance(error, Http404):
-        return _problem(404, "not_found", _("没有找到。"))
-    if isinstance(error, exceptions.ValidationError):
-        return _problem(422, "invalid", _("有字段不正确。"), errors=_flatten(error.detail))
-    if isinstance(error, exceptions.APIException):
-        return _problem(error.status_code, _name_of(error), error.detail, headers=_headers_of(error))
-    return None
-
-
-def _name_of(error: exceptions.APIException) -> str:
-    return "rate.limited" if isinstance(error, exceptions.Throttled) else str(error.default_code)
-
-
-def _headers_of(error: exceptions.APIException) -> dict[str, str]:
-    told = {"Retry-After": getattr(error, "wait", None), "WWW-Authenticate": getattr(error, "auth_header", None)}
-    return {name: str(value) for name, value in told.items() if value}
-
-
-def _problem(
-    code: int,
-    name: str,
-    detail: Any,
-    remedy: Any = "",
-    errors: list[dict[str, Any]] | None = None,
-    headers: dict[str, str] | None = None,
-) -> Response:
-    body = {
-        "type": f"/api/docs/#{name}",
-        "title": HTTPStatus(code).phrase,
-        "status": code,
-        "detail": str(detail),
-        "code": name,
-        "errors": errors or [],
-        **({"remedy": str(remedy)} if remedy else {}),
-    }
-    return Response(body, status=code, headers=headers, content_type="application/problem+json")
-
-
-def _field(error: errors.FieldError) -> dict[str, Any]:
-    return {
-        "field": error.field,
-        "code": error.code,
-        "message": str(error.message),
-        "remedy": str(error.remedy),
-    }
-
-
-def _flatten(detail: Any, path: str = "") -> list[dict[str, Any]]:
-    if isinstance(detail, Mapping):
-        return [row for name, inner in detail.items() for row in _flatten(inner, f"{path}.{name}".lstrip("."))]
-    if isinstance(detail, list) and detail and not isinstance(detail[0], str):
-        return [row for index, inner in enumerate(detail) for row in _flatten(inner, f"{path}.{index}".lstrip("."))]
-    messages = detail if isinstance(detail, list) else [detail]
-    return [
-        {"field": path, "code": getattr(message, "code", "invalid"), "message": str(message), "remedy": ""}
-        for message in messages
-    ]
-
-
 def _limit(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= MAX_PAGE:
+    if not (text.isascii() and text.isdigit() and len(text) < 9) or not 1 <= int(text) <= MAX_PAGE:
         raise errors.Invalid(
-            errors=[errors.FieldError("limit", "limit.range", _("limit 应在 1 到 %d 之间。") % MAX_PAGE)],
+            errors=[
+                errors.FieldError(
+                    "limit", "limit.range", _("limit 应在 1 到 %d 之间。") % MAX_PAGE, _("不带它则为 50。")
+                )
+            ],
             detail=_("有字段不正确。"),
         )
     return int(text)
 
 
-def _opened(cursor: str) -> str:
+def _salt(path: str) -> str:
+    """A cursor is good for the list that gave it: another list's ids may be of another type."""
+    return f"cursor:{path}"
+
+
+def _opened(cursor: str, path: str) -> str:
     try:
-        return str(signing.loads(cursor, salt="cursor"))
+        return str(signing.loads(cursor, salt=_salt(path)))
     except signing.BadSignature as bad:
         raise errors.Invalid(
             errors=[errors.FieldError("cursor", "cursor.bad", _("cursor 不是本接口给出的。"), _("从头开始翻页。"))],

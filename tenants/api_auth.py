@@ -68,6 +68,8 @@ class HasScope(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         """Whether the key may call this view with this method."""
         needed = getattr(view, "scopes", {}).get(request.method) or getattr(view, "scope", None)
+        if needed:
+            self.message = _("这个密钥没有 %s 权限。") % needed
         return bool(needed) and isinstance(request.user, Principal) and needed in request.user.scopes
 
 
