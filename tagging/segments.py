@@ -40,7 +40,7 @@ def save(*, name: str, tree: Any, actor: Actor, at: datetime, segment_id: int | 
     Raises Invalid (name, or places in the tree), Conflict `tagging.name_taken`, NotFound. Nothing is saved then."""
     _check_name(name)
     check(tree)
-    old = found(Segment.objects.filter(pk=segment_id).select_for_update(of=("self",))) if segment_id else None
+    old = found(Segment.objects.filter(pk=segment_id).select_for_update(of=("self",))) if segment_id is not None else None
     namesake = Segment.objects.filter(name=name).first()
     if namesake is not None and namesake != old:
         raise Conflict(
