@@ -3,6 +3,7 @@
 Limits are WeCom's (api-reference §12.1 mass sends, §13 Moments) and count bytes of UTF-8: a Chinese character is 3.
 Only the text of Moments counts characters."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,8 @@ MOMENTS_TEXT_CHARACTERS = 2000
 MOST_ATTACHMENTS = 9
 NAME_CHARACTERS = 60
 BYTES_OF_A_CHARACTER = 3
+UNPRINTABLE = re.compile("[\0\ud800-\udfff]")
+"""what PostgreSQL's jsonb cannot hold: NUL, and half of a surrogate pair"""
 UNDER_WAY = (Push.Status.SCHEDULED, Push.Status.PLANNING, Push.Status.SENDING)
 
 
@@ -204,6 +207,9 @@ def _attachment(path: str, item: Any, forms: Mapping[str, tuple[Field, ...]]) ->
 def _value(path: str, field: Field, value: Any) -> Iterator[FieldError]:
     if not isinstance(value, str):
         yield FieldError(path, "content.not_text", _("%s 应是文字。") % field.name)
+    elif UNPRINTABLE.search(value):
+        message = _("%s 含有不能保存的字符。") % field.name
+        yield FieldError(path, "content.unprintable", message, _("请去掉不可见的字符。"))
     elif field.required and not value.strip():
         yield FieldError(path, "content.field_missing", _("附件还缺 %s。") % field.name, _("请补上。"))
     elif field.most and text_bytes(value) > field.most:

@@ -24,6 +24,7 @@ from wecom.models import Corp
 
 Status = Push.Status
 MOST_VARIANTS = 20
+MOST_RECIPIENTS = 10_000_000
 MASS_SENDS = (Channel.SINGLE, Channel.GROUP)
 
 
@@ -170,11 +171,10 @@ def _check(draft: Draft) -> list[FieldError]:
         errors.append(FieldError("priority", "campaigns.priority", _("优先级应在 0 到 100 之间。")))
     if not 0 <= draft.holdout_percent <= 90:
         errors.append(FieldError("holdout_percent", "campaigns.holdout", _("对照组应在百分之 0 到 90 之间。")))
-    if draft.max_recipients is not None and draft.max_recipients < 1:
-        errors.append(
-            FieldError("max_recipients", "campaigns.max_recipients", _("最多人数应大于 0。"), _("不限请留空。"))
-        )
-    if draft.segment_id and not Segment.objects.filter(pk=draft.segment_id, archived_at=None).exists():
+    if draft.max_recipients is not None and not 1 <= draft.max_recipients <= MOST_RECIPIENTS:
+        message = _("最多人数应在 1 到 %d 之间。") % MOST_RECIPIENTS
+        errors.append(FieldError("max_recipients", "campaigns.max_recipients", message, _("不限请留空。")))
+    if draft.segment_id is not None and not Segment.objects.filter(pk=draft.segment_id, archived_at=None).exists():
         errors.append(FieldError("segment_id", "campaigns.no_segment", _("没有这个人群。"), _("请另选一个人群。")))
     return [*errors, *_check_corp(draft.corp_id), *_check_variants(draft)]
 
