@@ -88,6 +88,11 @@ def stylesheet(_request: HttpRequest) -> str:
     return static("console/orchard.css")
 
 
+def icon(_request: HttpRequest) -> str:
+    """The picture in the browser's tab."""
+    return static("console/icon.svg")
+
+
 def script(_request: HttpRequest) -> str:
     """Our script."""
     return static("console/orchard.js")

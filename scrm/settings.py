@@ -229,6 +229,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_LANGUAGES": True,
     "LANGUAGES": {"action": "/language/"},
     "BORDER_RADIUS": "8px",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "console.nav.icon"}],
     "ENVIRONMENT": "console.nav.environment",
     "STYLES": ["console.nav.stylesheet"],
     "SCRIPTS": ["console.nav.script"],
