@@ -1,0 +1,198 @@
+"""Every call of the REST API against rows that alice's brand has, and what a brand's rows look like from outside."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from django.apps import apps
+from django.db import connection
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from contacts.models import Identity
+from scrm.lib.ids import made_id
+from tenants.scope import brand_scope
+from tenants.tables import TenantModel
+from tests.cast import Cast
+
+PREFIX = "api/v1/"
+Call = tuple[str, str]
+"""(method, route as in the URLconf)"""
+NOBODY = 10**9
+"""an id that no row has"""
+
+
+@dataclass
+class World:
+    """Alice's rows, by the names that the calls below use."""
+
+    cast: Cast
+    ids: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def make(cls, cast: Cast) -> "World":
+        """Write one of each through the API itself."""
+        made = cls(cast)
+        contact = cast.contact("陈小满", phone="13812345678")
+        with brand_scope(cast.brand.pk):
+            key = made_id(cast.brand.pk, "identity", "unionid", "o-chen")
+            Identity.objects.create(
+                id=key, contact=contact, type="unionid", value="o-chen", first_seen_at=contact.created_at
+            )
+        made.ids = {"contact_id": contact.pk, "corp_id": cast.corp.pk, "staff_id": cast.bob.pk}
+        made.ids["tag_id"] = made._made("tags", {"name": "果园·婴童"})
+        made._done("post", f"tags/{made.ids['tag_id']}/give", {"contacts": [{"id": contact.pk}]})
+        made.ids["segment_id"] = made._made("segments", {"name": "果园·沉默", "tree": {"all": []}})
+        made.ids["content_id"] = made._made("contents", {"name": "果园·会员日", "text": "果园签到有礼"})
+        variants = [{"content_id": made.ids["content_id"]}]
+        body = {"name": "果园·推送", "segment_id": made.ids["segment_id"], "variants": variants}
+        made.ids["push_id"] = made._made("pushes", body)
+        made._done("post", "points/grants", {"contact": {"unionid": "o-chen"}, "points": 50}, key="果园".encode().hex())
+        return made
+
+    def _made(self, path: str, body: dict[str, Any]) -> int:
+        return int(self._done("post", path, body, key=path)["id"])
+
+    def _done(self, method: str, path: str, body: dict[str, Any], key: str = "") -> dict[str, Any]:
+        answer = self.cast.alice.api(method, f"/{PREFIX}{path}", body, idempotency_key=key)
+        assert answer.status_code < 300, answer.content.decode()
+        return dict(answer.json())
+
+
+@dataclass(frozen=True)
+class Example:
+    """How to call one URL. `body` and `query` are made from the ids they should name."""
+
+    scope: str
+    query: Callable[[dict[str, int]], str] = lambda _ids: ""
+    body: Callable[[dict[str, int]], Any] | None = None
+
+
+def _contact(ids: dict[str, int]) -> str:
+    return f"?id={ids['contact_id']}"
+
+
+def _movement(ids: dict[str, int]) -> dict[str, Any]:
+    return {"contact": {"id": str(ids["contact_id"])}, "points": 5}
+
+
+def _bulk(ids: dict[str, int]) -> dict[str, Any]:
+    return {"contacts": [{"id": ids["contact_id"]}]}
+
+
+def _segment(ids: dict[str, int]) -> dict[str, Any]:
+    return {"name": "有标签", "tree": {"kind": "tag", "tag_id": ids["tag_id"]}}
+
+
+def _everybody(_ids: dict[str, int]) -> dict[str, Any]:
+    return {"name": "所有人", "tree": {"all": []}}
+
+
+def _tree(ids: dict[str, int]) -> dict[str, Any]:
+    return {"tree": _segment(ids)["tree"]}
+
+
+def _said(_ids: dict[str, int]) -> dict[str, Any]:
+    return {"name": "新内容", "text": "会员日"}
+
+
+def _push(ids: dict[str, int]) -> dict[str, Any]:
+    variants = [{"content_id": ids["content_id"]}]
+    return {"name": "新推送", "segment_id": ids["segment_id"], "corp_id": ids["corp_id"], "variants": variants}
+
+
+def _events(ids: dict[str, int]) -> dict[str, Any]:
+    item = {
+        "id": "0b9c7f5e-3d1a-4a52-8f0e-6a1c2d3e4f50",
+        "type": "sign_in",
+        "occurred_at": datetime.now(UTC).isoformat(),
+        "contact_id": ids["contact_id"],
+    }
+    return {"events": [item]}
+
+
+def _nothing(_ids: dict[str, int]) -> dict[str, Any]:
+    return {}
+
+
+CALLS: dict[Call, Example] = {
+    ("POST", "events"): Example("events:write", body=_events),
+    ("GET", "contacts"): Example("contacts:read"),
+    ("GET", "contacts/lookup"): Example("contacts:read", lambda _ids: "?unionid=o-chen"),
+    ("GET", "contacts/<int:contact_id>"): Example("contacts:read"),
+    ("GET", "tags"): Example("tags:read"),
+    ("POST", "tags"): Example("tags:write", body=lambda _ids: {"name": "新标签"}),
+    ("POST", "tags/<int:tag_id>/give"): Example("tags:write", body=_bulk),
+    ("POST", "tags/<int:tag_id>/take"): Example("tags:write", body=_bulk),
+    ("GET", "segments"): Example("segments:read"),
+    ("POST", "segments"): Example("segments:write", body=_segment),
+    ("GET", "segments/catalogue"): Example("segments:read"),
+    ("POST", "segments/count"): Example("segments:read", body=_tree),
+    ("GET", "segments/<int:segment_id>"): Example("segments:read"),
+    ("PUT", "segments/<int:segment_id>"): Example("segments:write", body=_everybody),
+    ("DELETE", "segments/<int:segment_id>"): Example("segments:write"),
+    ("GET", "segments/<int:segment_id>/explain"): Example(
+        "segments:read", lambda ids: f"?contact_id={ids['contact_id']}"
+    ),
+    ("GET", "points/balance"): Example("points:read", _contact),
+    ("GET", "points/entries"): Example("points:read", _contact),
+    ("POST", "points/grants"): Example("points:write", body=_movement),
+    ("POST", "points/spends"): Example("points:write", body=_movement),
+    ("GET", "contents"): Example("pushes:read"),
+    ("POST", "contents"): Example("pushes:write", body=_said),
+    ("GET", "contents/<int:content_id>"): Example("pushes:read"),
+    ("PUT", "contents/<int:content_id>"): Example("pushes:write", body=_said),
+    ("GET", "pushes"): Example("pushes:read"),
+    ("POST", "pushes"): Example("pushes:write", body=_push),
+    ("GET", "pushes/<int:push_id>"): Example("pushes:read"),
+    ("PUT", "pushes/<int:push_id>"): Example("pushes:write", body=_push),
+    ("POST", "pushes/<int:push_id>/dry-run"): Example("pushes:read"),
+    ("POST", "pushes/<int:push_id>/send"): Example("pushes:write", body=_nothing),
+    ("POST", "pushes/<int:push_id>/recall"): Example("pushes:write"),
+    ("POST", "pushes/<int:push_id>/cancel"): Example("pushes:write"),
+    ("GET", "pushes/<int:push_id>/deliveries"): Example("pushes:read"),
+}
+
+
+def urls() -> Iterator[tuple[str, type]]:
+    """(route, view class) of everything under /api/v1/."""
+    for top in get_resolver().url_patterns:
+        if isinstance(top, URLResolver) and str(top.pattern) == PREFIX:
+            for each in top.url_patterns:
+                assert isinstance(each, URLPattern), "a URLconf inside a URLconf: teach this walk to go down"
+                yield str(each.pattern), each.callback.view_class  # type: ignore[attr-defined]
+
+
+def implemented() -> set[Call]:
+    """Every method of every URL."""
+    methods = ("get", "post", "put", "patch", "delete")
+    return {(name.upper(), route) for route, view in urls() for name in methods if hasattr(view, name)}
+
+
+def path_of(route: str, ids: dict[str, int]) -> str:
+    """The URL with ids in their places."""
+    for name, number in ids.items():
+        route = route.replace(f"<int:{name}>", str(number))
+    assert "<" not in route, f"{route}: give World.make a row for it"
+    return f"/{PREFIX}{route}"
+
+
+def send(person: Any, call: Call, ids: dict[str, int], *, key: str = "walk", **headers: str) -> Any:
+    """Make the call with these ids in its path, query and body."""
+    method, route = call
+    example = CALLS[call]
+    body = example.body(ids) if example.body else None
+    return person.api(method, path_of(route, ids) + example.query(ids), body, idempotency_key=key, **headers)
+
+
+def rows_of(brand_id: int) -> dict[str, str]:
+    """A fingerprint of every tenant table's rows of the brand."""
+    prints = {}
+    with brand_scope(brand_id), connection.cursor() as cursor:
+        for model in apps.get_models():
+            if issubclass(model, TenantModel):
+                table = model._meta.db_table
+                cursor.execute(f"SELECT coalesce(string_agg(t::text, chr(10) ORDER BY t::text), '') FROM {table} t")
+                prints[table] = hashlib.sha256(cursor.fetchone()[0].encode()).hexdigest()
+    return prints
