@@ -25,6 +25,13 @@ FILTERS = {
     "amount_fen": "min_amount_fen",
 }
 HIDDEN_KINDS = {"sop_touch"}
+SENTENCES = {
+    # kinds whose sentence has a part for these fields only: with another field the form would lose it on saving
+    "tag": {"kind", "op", "tag_id", "days", "calendar"},
+    "follow": {"kind", "op", "guide", "store", "state"},
+}
+PICKED = {"tag_id": "tag", "guide": "staff", "store": "store"}
+"""fields that are chosen from the rows of the brand, of which a list offers the first"""
 
 
 @dataclass(slots=True)
@@ -196,12 +203,19 @@ def _where(row: Row) -> Iterator[tuple[str, Any]]:
 # -- tree → form ------------------------------------------------------------------------------------------------------
 
 
-def form_of(tree: Any) -> Form | None:
-    """The form that makes this tree; None for a tree that the builder has no sentences for."""
+def form_of(tree: Any, offered: Mapping[str, Any]) -> Form | None:
+    """The form that makes this tree; None for a tree that the builder has no sentences for.
+
+    `offered` is the catalogue: a select box without the tree's tag in it would choose another one unasked."""
     form = Form()
-    if not _fill(form, tree):
+    if not _fill(form, tree) or not all(_is_offered(row, offered) for row in form.rows):
         return None
     return form if tree_of(form)[0] == tree else None
+
+
+def _is_offered(row: Row, offered: Mapping[str, Any]) -> bool:
+    chosen = ((kind, row.get(name)) for name, kind in PICKED.items() if row.get(name))
+    return all(value in {str(item["value"]) for item in offered[kind]} for kind, value in chosen)
 
 
 def _fill(form: Form, tree: Any) -> bool:
@@ -225,6 +239,8 @@ def _fill(form: Form, tree: Any) -> bool:
 
 def _add(form: Form, leaf: Any, *, excludes: bool) -> bool:
     if not isinstance(leaf, dict) or not isinstance(leaf.get("kind"), str):
+        return False
+    if leaf.keys() - SENTENCES.get(leaf["kind"], leaf.keys()):
         return False
     row = Row(len(form.rows) + 1, leaf["kind"], excludes)
     for name, value in leaf.items():

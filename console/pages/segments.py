@@ -130,13 +130,14 @@ def _asked(request: BrandRequest) -> tuple[Any, errors.DomainError | None]:
 
 def _builder(request: BrandRequest, segment: Segment | None) -> HttpResponse:
     context: dict[str, Any] = {}
-    form = builder.form_of(segment.tree) if segment else builder.Form()
+    offered = builder.catalogue()
+    form = builder.form_of(segment.tree, offered) if segment else builder.Form()
     name = segment.name if segment else ""
     if request.method == "POST":
         form, name = builder.read(request.POST), request.POST.get("name", "").strip()
         tree, places = builder.tree_of(form)
         if segment and request.POST.get("keep"):
-            tree, form = segment.tree, builder.form_of(segment.tree)
+            tree, form = segment.tree, builder.form_of(segment.tree, offered)
         try:
             saved = segments.save(
                 name=name,
@@ -150,7 +151,6 @@ def _builder(request: BrandRequest, segment: Segment | None) -> HttpResponse:
         else:
             told(request, _("已保存，第 %(n)d 版。") % {"n": saved.version})
             return HttpResponseRedirect(reverse("admin:segment", args=[saved.pk]))
-    offered = builder.catalogue()
     context |= {
         "segment": segment,
         "name": name,
