@@ -1,6 +1,7 @@
 """客户: the list, and everything known of one person."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -25,6 +26,8 @@ READ = Capability.READ_CONTACTS
 def contact_list(request: BrandRequest) -> HttpResponse:
     """Search and filters in the query string, 50 rows, pages by keyset."""
     wanted = _wanted(request.GET)
+    if not request.place.may(Capability.READ_SEGMENTS):
+        wanted = replace(wanted, segment=None)
     shown = people.search(place=request.place, wanted=wanted, at=timezone.now())
     context = {"shown": shown, "wanted": wanted, "narrowed": _narrowed(request.GET), **people.choices()}
     if request.place.role == Role.STORE_MANAGER:
