@@ -78,7 +78,7 @@ def _rule(form: QueryDict) -> dict[str, Any]:
 
     where: dict[str, Any] = {}
     if form.get("category", "").strip():
-        where["category"] = form["category"].strip()
+        where["category"] = form.get("category", "").strip()
     if whole("dwell", None) is not None:
         where["min_dwell_seconds"] = whole("dwell", None)
     return {
