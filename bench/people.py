@@ -42,7 +42,7 @@ def make(admin: Admin, *, slug: str, contacts: int, guides: int) -> People:
         [*ours, STORES, brand.pk, guides],
     )
     _contacts(admin, brand.pk, contacts)
-    admin.run("VACUUM ANALYZE")
+    admin.run("VACUUM ANALYZE contacts_store, contacts_staff, contacts_contact, contacts_identity, contacts_follow")
     return People(brand.pk, corp.pk, contacts)
 
 

@@ -1,0 +1,55 @@
+"""`make bench` at a minute scale: it runs from an empty database to its file, and leaves nothing behind."""
+
+import json
+import os
+import subprocess
+import sys
+
+import psycopg2
+import pytest
+
+from scrm.runtime import environment
+from scrm.runtime.databases import with_database
+
+needs_superuser = pytest.mark.skipif(
+    "DATABASE_URL" in environment.outside() and "DATABASE_SUPERUSER_URL" not in environment.load(),
+    reason="the bench wants a superuser to compare with: DATABASE_SUPERUSER_URL",
+)
+
+GOALS = {"full sync": 0.5, "event ingest, http 500": 0.1, "event ingest, in-process 500": 0.1}
+
+
+@pytest.mark.slow
+@needs_superuser
+def test_every_measure_gives_a_figure_beside_its_floor(tmp_path):
+    out = tmp_path / "bench.json"
+
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--scale", "0.001", "--rounds", "1", "--out", str(out)],
+        cwd=environment.ROOT,
+        env={name: value for name, value in os.environ.items() if name != "ORCHARD_TESTING"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    found = {each["name"]: each for each in json.loads(out.read_text())}
+    assert set(found) >= {*GOALS, "push planning", "segment count", "reactors, tag rules and points"}
+    for name, each in found.items():
+        assert set(each) == {"name", "value", "unit", "floor", "ratio", "goal", "note"}
+        assert each["value"] > 0
+        assert each["floor"] > 0
+        assert each["goal"] == GOALS.get(name)
+        assert each["ratio"] == pytest.approx(each["value"] / each["floor"], rel=0.05, abs=0.001)
+        assert name in done.stdout
+    assert not _left_behind()
+
+
+def _left_behind() -> list[str]:
+    """Scratch databases of benches that run no more."""
+    owner = environment.load()["DATABASE_OWNER_URL"]
+    with psycopg2.connect(with_database(owner, "postgres")) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT datname FROM pg_database WHERE datname LIKE 'bench\\_orchard\\_%'")
+        names = [name for (name,) in cursor.fetchall()]
+    return [name for name in names if not os.path.exists(f"/proc/{name.rpartition('_')[2]}")]
