@@ -167,8 +167,8 @@ def _end_of_range(asked: Question, after: int, size: int) -> int | None:
 
     A step of an SOP looks only from one contact of its crowd to the next: the crowd is small, the brand is not."""
     if asked.push.sop_version_id:
-        crowd = "SELECT contact_id AS id FROM campaigns_soptouch WHERE brand_id = %s AND push_id = %s AND contact_id > %s"
-        return _last(f"{crowd} ORDER BY 1", [asked.brand_id, asked.push.pk, after], size)
+        crowd = "SELECT contact_id AS id FROM campaigns_soptouch WHERE brand_id = %s AND push_id = %s"
+        return _last(f"{crowd} AND contact_id > %s ORDER BY 1", [asked.brand_id, asked.push.pk, after], size)
     table = "contacts_groupchat" if asked.push.channel == Channel.GROUP else "contacts_contact"
     return _last(f"SELECT id FROM {table} WHERE brand_id = %s AND id > %s ORDER BY id", [asked.brand_id, after], size)
 
