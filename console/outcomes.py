@@ -141,7 +141,7 @@ def after(push: Push) -> After | None:
                           AND f.lost_at BETWEEN d.delivered_at AND d.delivered_at + interval '24 hours'))
             FROM campaigns_delivery d
             LEFT JOIN LATERAL (
-                SELECT bool_or(e.type <> ALL (ARRAY['sign_in', 'order_paid'])) AS came,
+                SELECT count(*) > 0 AS came,
                        bool_or(e.type = 'sign_in') AS signed_in, bool_or(e.type = 'order_paid') AS ordered
                 FROM events_event e
                 WHERE e.brand_id = d.brand_id AND e.contact_id = d.contact_id AND e.type = ANY (%(types)s)

@@ -1,0 +1,48 @@
+"""What customers did after a push reached them."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from campaigns.models import Delivery, DeliveryStatus
+from console import outcomes
+from events import log
+from events.log import NewEvent
+from tenants.scope import brand_scope
+from tests.console import scene
+
+
+@pytest.mark.parametrize(
+    ("_case", "types", "hours", "expected"),
+    [
+        ("looked around", ["page_view"], 1, (1, 0, 0)),
+        ("signed in", ["sign_in"], 1, (1, 1, 0)),
+        ("bought at once", ["order_paid"], 1, (1, 0, 1)),
+        ("all of it", ["page_view", "sign_in", "order_paid"], 71, (1, 1, 1)),
+        ("too late", ["sign_in"], 73, (0, 0, 0)),
+        ("before", ["sign_in"], -1, (0, 0, 0)),
+        ("done to them", ["tag_given"], 1, (0, 0, 0)),
+    ],
+)
+def test_who_signs_in_or_buys_has_come(cast, _case, types, hours, expected):
+    made = scene.made(cast)
+    now = timezone.now()
+    reached_at = now - timedelta(days=5)
+    with brand_scope(cast.brand.pk):
+        Delivery.objects.create(
+            brand_id=cast.brand.pk,
+            push=made.draft,
+            contact=made.contact,
+            staff=cast.bob,
+            status=DeliveryStatus.DELIVERED,
+            updated_at=reached_at,
+            delivered_at=reached_at,
+        )
+        at = reached_at + timedelta(hours=hours)
+        log.write([NewEvent(type=each, occurred_at=at, contact_id=made.contact.pk) for each in types], at=now)
+
+        after = outcomes.after(made.draft)
+
+    assert after
+    assert (after.came, after.signed_in, after.ordered) == expected
