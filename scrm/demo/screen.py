@@ -37,7 +37,7 @@ class Screen:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
         )
-        with Progress(*columns, console=self.console, transient=True) as bars:
+        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bars:
             task = bars.add_task(what, total=total)
             yield lambda done: bars.update(task, completed=done)
 
@@ -53,4 +53,4 @@ class Screen:
                 table.add_row(key, f"{value:,}" if isinstance(value, int | float) else str(value))
         self.console.print(table)
         for title, spent in self.seconds.items():
-            self.console.print(f"  {spent:>6.1f} s  {title}")
+            self.console.print(f"  {spent:>6.1f} s  {title}", soft_wrap=True)
