@@ -62,7 +62,7 @@ class _Escaped(JSONRenderer):
 def _is_deeper(value: Any, most: int) -> bool:
     """Whether lists and dicts lie in each other more than `most` times. Level by level: no recursion."""
     level = [value]
-    for _depth in range(most + 1):
+    for _depth in range(most):
         level = [
             inner
             for each in level

@@ -7,8 +7,8 @@ from drf_spectacular.openapi import AutoSchema
 
 from tenants.api_problem import Problem
 
-KEYED, LOOKED_AT = (401, 403, 429), (422,)
-WITH_BODY = (400, 413, 415, 422)
+ALWAYS = (401, 403, 422, 429)
+WITH_BODY = (400, 413, 415)
 WITH_KEY = (409,)
 DESCRIPTIONS = {
     400: "The body is no JSON.",
@@ -31,7 +31,7 @@ class ProblemSchema(AutoSchema):
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
         """The operation with its refusals."""
         operation = super().get_operation(*args, **kwargs)
-        if operation is None or not hasattr(self.view, "brand_id"):
+        if operation is None or not hasattr(type(self.view), "brand_id"):
             return operation
         content = {"application/problem+json": {"schema": self.resolve_serializer(Problem, "response").ref}}
         for status in sorted(self._refusals(operation)):
@@ -49,8 +49,7 @@ class ProblemSchema(AutoSchema):
         places = {parameter["in"] for parameter in operation.get("parameters", ())}
         named = re.findall(r"\b(4\d\d)\b", operation.get("description", ""))
         return {
-            *KEYED,
-            *(LOOKED_AT if "query" in places else ()),
+            *ALWAYS,
             *((404,) if "path" in places else ()),
             *(WITH_KEY if "header" in places else ()),
             *(WITH_BODY if "requestBody" in operation else ()),
