@@ -40,7 +40,7 @@ def save(*, name: str, tree: Any, actor: Actor, at: datetime, segment_id: int | 
     Raises Invalid (name, or places in the tree), Conflict `tagging.name_taken`, NotFound. Nothing is saved then."""
     _check_name(name)
     check(tree)
-    old = found(Segment.objects.filter(pk=segment_id).select_for_update(of=("self",))) if segment_id is not None else None
+    old = _locked(segment_id) if segment_id is not None else None
     namesake = Segment.objects.filter(name=name).first()
     if namesake is not None and namesake != old:
         raise Conflict(
@@ -69,7 +69,7 @@ def save(*, name: str, tree: Any, actor: Actor, at: datetime, segment_id: int | 
 
 def archive(*, segment_id: int, actor: Actor, at: datetime) -> Segment:
     """Put a segment away; pushes that used it keep their snapshot. Scoped; audited. A repeat changes nothing."""
-    segment = found(Segment.objects.filter(pk=segment_id).select_for_update(of=("self",)))
+    segment = _locked(segment_id)
     if segment.archived_at is None:
         segment.archived_at = segment.updated_at = at
         segment.save(update_fields=["archived_at", "updated_at"])
@@ -137,6 +137,10 @@ def sample(tree: Any, at: datetime, limit: int = 20) -> list[Contact]:
 def _give_memory(cursor: Any) -> None:
     # Hashing a brand's events spills to disk in PostgreSQL's usual 4 MB. The setting ends with the transaction.
     cursor.execute("SET LOCAL work_mem = '64MB'")
+
+
+def _locked(segment_id: int) -> Segment:
+    return found(Segment.objects.filter(pk=segment_id).select_for_update(of=("self",)))
 
 
 def _check_name(name: Any) -> None:
