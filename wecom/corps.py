@@ -105,7 +105,7 @@ def connect(
     corpid, secret, name = corpid.strip(), secret.strip(), name.strip()
     _check_form(corpid=corpid, name=name, agent_id=agent_id, secret=secret, quota_mode=quota_mode)
     wecom = WeComClient(corpid=corpid, secret=secret, agent_id=agent_id)
-    verdicts = _tried(wecom)
+    verdicts = _tried(wecom, [])
     refusal = next((verdict for verdict in verdicts if not verdict.ok and not verdict.partial), None)
     if refusal is not None:
         field = FIELDS.get(refusal.code, "secret")
@@ -141,8 +141,7 @@ def check(*, brand_id: int, corp_id: int, at: datetime) -> list[Verdict]:
         heard = InboxItem.objects.filter(corp=corp_id).order_by("-received_at").values_list("received_at", flat=True)
         last_heard = heard.first()
     trouble: list[Misconfigured] = []
-    wecom = WeComClient(corpid=corp.corpid, secret=app.secret, agent_id=app.agent_id, on_trouble=trouble.append)
-    verdicts = _tried(wecom)
+    verdicts = _tried(WeComClient(corpid=corp.corpid, secret=app.secret, agent_id=app.agent_id), trouble)
     verdicts.append(_callback_verdict(last_heard))
     if trouble:
         troubles.note(brand_id=brand_id, corp_id=corp_id, error=trouble[-1], at=at)
@@ -154,8 +153,10 @@ def check(*, brand_id: int, corp_id: int, at: datetime) -> list[Verdict]:
 # -- the steps --------------------------------------------------------------------------------------------------------
 
 
-def _tried(wecom: WeComClient) -> list[Verdict]:
-    """The steps in order, up to and with the first that fails. A WeCom that does not answer is raised, no verdict."""
+def _tried(wecom: WeComClient, trouble: list[Misconfigured]) -> list[Verdict]:
+    """The steps in order, up to and with the first that fails; what an operator must mend is put into `trouble`.
+
+    A WeCom that does not answer is raised, no verdict."""
     # An operator who has just mended the secret in WeCom must not be told the answer of a minute ago.
     wecom.transport.tokens.forget_refusal()
     verdicts: list[Verdict] = []
@@ -170,6 +171,8 @@ def _tried(wecom: WeComClient) -> list[Verdict]:
         except WeComError as refusal:
             if not refusal.errcode:
                 raise
+            if isinstance(refusal, Misconfigured):
+                trouble.append(refusal)
             verdicts.append(Verdict(step, False, str(refusal.detail), str(refusal.remedy), code=refusal.problem_code))
             break
     return verdicts
