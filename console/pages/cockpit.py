@@ -69,7 +69,7 @@ def _todo() -> list[dict[str, Any]]:
     for corp in Corp.objects.exclude(trouble_code=""):
         text = _("企业「%(name)s」的接入需要处理") % {"name": corp.name}
         todo.append(
-            _line("failed", "error", text, reverse("admin:corp", args=[corp.pk]), _("去处理"), corp.trouble_detail)
+            _line("failed", "error", text, reverse("admin:corp", args=[corp.pk]), _("去处理"), corp.trouble_text)
         )
     failed = InboxItem.objects.filter(status=InboxItem.Status.FAILED)[:100].count()
     if failed:
