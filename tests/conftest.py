@@ -10,6 +10,7 @@ from celery import current_app
 from django.conf import settings
 from django.db import connections
 from django.test.utils import setup_databases, teardown_databases
+from django.utils import translation
 
 from tests.cast import Cast
 
@@ -60,6 +61,13 @@ def django_db_setup(
         connections["default"].close()
         if not django_db_keepdb:
             teardown_databases(made, verbosity=0)
+
+
+@pytest.fixture(autouse=True)
+def language_of_its_own() -> Iterator[None]:
+    """A request in English leaves its thread in English, as a server's threads do until the next request."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture
