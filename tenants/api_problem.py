@@ -70,7 +70,8 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> Response |
     """DRF's exception handler: every refusal becomes problem details; anything else is a bug and stays a 500."""
     if isinstance(error, errors.DomainError):
         code = next((number for kind, number in STATUS_OF.items() if isinstance(error, kind)), 422)
-        return _problem(code, error.problem_code, error.detail, error.remedy, [_field(e) for e in error.errors])
+        detail = _("没有找到：%s。") % error.detail if isinstance(error, errors.Missing) else error.detail
+        return _problem(code, error.problem_code, detail, error.remedy, [_field(e) for e in error.errors])
     if isinstance(error, Http404):
         return _problem(404, "not_found", _("没有找到。"))
     if isinstance(error, exceptions.ValidationError):

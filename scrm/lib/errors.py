@@ -49,6 +49,10 @@ class NotFound(DomainError):
     code = "not_found"
 
 
+class Missing(NotFound):
+    """`found` found nothing; the detail is only the kind of thing: doors say the rest."""
+
+
 class Conflict(DomainError):
     """It clashes with what is there already."""
 
@@ -77,5 +81,5 @@ def found(queryset: "models.QuerySet[M]") -> M:
     """The queryset's one row, or NotFound: another brand's row and a missing row are the same."""
     row = queryset.first()
     if row is None:
-        raise NotFound(f"{queryset.model._meta.verbose_name}")
+        raise Missing(f"{queryset.model._meta.verbose_name}")
     return row

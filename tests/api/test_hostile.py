@@ -225,3 +225,12 @@ def test_refusals_are_told_in_either_language(cast):
 
     assert told("en") == ["Some fields are not right.", "This field is required.", "Add this field."]
     assert told("zh-CN") == ["有字段不正确。", "该字段是必填项。", "补上这个字段。"]
+
+
+@pytest.mark.parametrize(("language", "said"), [("zh-CN", "没有找到：标签。"), ("en", "Not found: Tag.")])
+def test_a_missing_row_is_named(cast, language, said):
+    body = {"contacts": [{"id": 1}]}
+
+    answer = cast.alice.api("post", "/api/v1/tags/999/give", body, **{"Accept-Language": language})
+
+    assert (answer.status_code, answer.json()["detail"], bool(answer.json()["remedy"])) == (404, said, True)
