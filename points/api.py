@@ -1,5 +1,6 @@
 """Points by REST: read a balance and its entries, grant, spend. A contact is named by any identity of theirs."""
 
+from datetime import UTC
 from typing import Any
 
 from django.utils import timezone
@@ -63,7 +64,7 @@ class EntryOut(serializers.Serializer):
     reason = serializers.CharField(source="transfer.reason")
     reference = serializers.CharField(source="transfer.reference")
     note = serializers.CharField(source="transfer.note")
-    posted_at = serializers.DateTimeField()
+    posted_at = serializers.DateTimeField(default_timezone=UTC)
 
 
 class EntriesOut(serializers.Serializer):
@@ -98,12 +99,12 @@ class Entries(BrandAPIView):
         tags=["points"],
     )
     def get(self, request: Request) -> Response:
-        """List a contact's entries, in the order of their ids; ≤ 200 a page. 404 if the brand knows no such contact."""
+        """List a contact's entries, latest first; ≤ 200 a page. 404 if the brand knows no such contact."""
         query = {k: v for k, v in request.query_params.dict().items() if k not in {"cursor", "limit"}}
         with brand_scope(self.brand_id):
             contact = identity.find(query)
             entries = PointsEntry.objects.filter(account_id=accounts.account_id(contact.pk)).select_related("transfer")
-            return self.page(entries, key="id", out=lambda entry: EntryOut(entry).data)
+            return self.page(entries, key="id", latest="posted_at", out=lambda entry: EntryOut(entry).data)
 
 
 class Grants(BrandAPIView):

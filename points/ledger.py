@@ -17,7 +17,7 @@ from django.db.models import QuerySet, Sum
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from points import lots
+from points import lots, news
 from points.accounts import account_id, lock, open_accounts
 from points.expiry import expire_of
 from points.models import Lot, LotUse, PointsAccount, PointsEntry, Transfer
@@ -108,10 +108,14 @@ def grant_many(*, grants: Sequence[Grant], reason: str, actor: str = "", at: dat
     if not grants:
         return []
     brand_id = current_brand_id()
-    open_accounts(brand_id, {wanted.contact_id for wanted in grants}, Programme.ISSUED, at)
+    counter = Programme.ADJUSTED if reason == "adjust" else Programme.ISSUED
+    open_accounts(brand_id, {wanted.contact_id for wanted in grants}, counter, at)
     lock([made_id(brand_id, "points", wanted.contact_id) for wanted in grants])
     fresh = _write_transfers(brand_id, grants, reason, actor, at)
-    return _write_grants(brand_id, [wanted for wanted in grants if wanted.key in fresh], at) if fresh else []
+    posted = _write_grants(brand_id, [wanted for wanted in grants if wanted.key in fresh], counter, at)
+    told = [(each.transfer_id, each.contact_id, each.points, each.balance) for each in posted]
+    news.tell(told, reason=reason, at=at)
+    return posted
 
 
 def spend(
@@ -140,7 +144,8 @@ def spend(
     if account.balance < points:
         raise _insufficient(points, account.balance)
     brand_id = current_brand_id()
-    open_accounts(brand_id, set(), Programme.REDEEMED, at)
+    counter = Programme.ADJUSTED if reason == "adjust" else Programme.REDEEMED
+    open_accounts(brand_id, set(), counter, at)
     transfer = Transfer.objects.create(
         id=made_id(brand_id, "transfer", full_key),
         key=full_key,
@@ -152,9 +157,10 @@ def spend(
         posted_at=at,
     )
     balance = account.balance - points
-    entry = _write_pair(transfer, account, -points, balance, Programme.REDEEMED)
+    entry = _write_pair(transfer, account, -points, balance, counter)
     lots.use(account.id, entry.id, points)
     PointsAccount.objects.filter(pk=account.pk).update(balance=balance)
+    news.tell([(transfer.id, contact_id, -points, balance)], reason=reason, at=at)
     return Posted(transfer.id, contact_id, -points, balance)
 
 
@@ -172,7 +178,8 @@ def reverse(*, transfer_id: UUID, note: str, actor: str = "", at: datetime) -> P
         return _replayed(key, contact_id, -side.amount)
     if original.reason in {"reverse", "expire"}:
         raise Refused(_("冲正和到期不能再冲正。"), remedy=_("如需补回，请做一次调整。"), code="points.not_reversible")
-    counter = Programme.ISSUED if side.amount > 0 else Programme.REDEEMED
+    sides = PointsEntry.objects.filter(transfer=original)
+    counter = PointsAccount.objects.exclude(code="").get(pk__in=sides.values("account_id")).code
     uses = list(LotUse.objects.filter(entry_id=side.id))
     if side.amount > 0:
         taken = Lot.objects.filter(pk=side.id, remaining=side.amount).update(remaining=0)
@@ -199,6 +206,7 @@ def reverse(*, transfer_id: UUID, note: str, actor: str = "", at: datetime) -> P
     for use in uses:
         lots.give_back(use)
     PointsAccount.objects.filter(pk=account.pk).update(balance=balance)
+    news.tell([(transfer.id, contact_id, -side.amount, balance)], reason="reverse", at=at)
     return Posted(transfer.id, contact_id, -side.amount, balance)
 
 
@@ -249,7 +257,8 @@ def _check_points(points: int) -> None:
 
 def _insufficient(wanted: int, balance: int) -> InsufficientPoints:
     return InsufficientPoints(
-        _("积分没有扣减。需要 %(wanted)d 积分，可用 %(balance)d。") % {"wanted": wanted, "balance": balance}
+        _("积分没有扣减。需要 %(wanted)d 积分，可用 %(balance)d。") % {"wanted": wanted, "balance": balance},
+        remedy=_("请减少数量，或等积分到账后再试。"),
     )
 
 
@@ -296,7 +305,7 @@ def _write_transfers(brand_id: int, grants: Sequence[Grant], reason: str, actor:
         return {row[0] for row in cursor.fetchall()}
 
 
-def _write_grants(brand_id: int, grants: Sequence[Grant], at: datetime) -> list[Posted]:
+def _write_grants(brand_id: int, grants: Sequence[Grant], counter: str, at: datetime) -> list[Posted]:
     """Both entries of each new transfer, its lot, and the balances. The accounts are locked."""
     transfers = [made_id(brand_id, "transfer", g.key) for g in grants]
     contacts, amounts = [g.contact_id for g in grants], [g.points for g in grants]
@@ -315,7 +324,7 @@ def _write_grants(brand_id: int, grants: Sequence[Grant], at: datetime) -> list[
             WHERE p.brand_id = %s AND p.code = %s
             RETURNING transfer_id, account_id, amount, balance_after
             """,
-            [at, transfers, contacts, amounts, brand_id, brand_id, at, transfers, amounts, brand_id, Programme.ISSUED],
+            [at, transfers, contacts, amounts, brand_id, brand_id, at, transfers, amounts, brand_id, counter],
         )
         after = {transfer: balance for transfer, _account, _amount, balance in cursor.fetchall() if balance is not None}
         cursor.execute(

@@ -9,14 +9,12 @@ from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
 
-from events import catalogue, log
-from events.log import NewEvent
+from events import catalogue
 from events.reactors import Batch, EventRow
 from points import ledger
-from points.ledger import Grant, Posted
+from points.ledger import Grant
 from points.models import EarnRule, Transfer
 from scrm.lib.errors import FieldError, Invalid, found
-from scrm.lib.ids import made_id
 from tenants import audit
 from tenants.actors import Actor
 from tenants.models import Brand
@@ -88,8 +86,7 @@ def react(batch: Batch) -> None:
             by_id[rule.id] = rule
             owed[(rule.id, row.contact_id, row.occurred_at.astimezone(zone).date())].append(row)
     grants = _grants(by_id, owed)
-    posted = ledger.grant_many(grants=grants, reason="earn", actor="system", at=batch.at)
-    _tell(posted, {_transfer_of(batch.brand_id, grant.key): grant for grant in grants}, batch)
+    ledger.grant_many(grants=grants, reason="earn", actor="system", at=batch.at)
 
 
 def _grants(rules: dict[int, EarnRule], owed: dict[Day, list[EventRow]]) -> list[Grant]:
@@ -119,25 +116,6 @@ def _grants(rules: dict[int, EarnRule], owed: dict[Day, list[EventRow]]) -> list
     return grants
 
 
-def _tell(posted: list[Posted], grants: dict[object, Grant], batch: Batch) -> None:
-    news = [
-        NewEvent(
-            type="points_earned",
-            occurred_at=grants[post.transfer_id].occurred_at or batch.at,
-            id=made_id(post.transfer_id, "event"),
-            contact_id=post.contact_id,
-            props={"points": post.points, "balance": post.balance, "reason": grants[post.transfer_id].note},
-        )
-        for post in posted
-    ]
-    if news:
-        log.write(news, at=batch.at)
-
-
 def _key(day: Day, slot: int) -> str:
     rule, contact, date_ = day
     return f"rule:{rule}:{contact}:{date_.isoformat()}:{slot}"
-
-
-def _transfer_of(brand_id: int, key: str) -> object:
-    return made_id(brand_id, "transfer", key)

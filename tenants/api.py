@@ -100,21 +100,27 @@ class BrandAPIView(APIView):
             IdempotentResponse.objects.filter(pk=row_id).update(status=code, response=body)
         return Response(body, status=code)
 
-    def page(self, queryset: "models.QuerySet[Any]", *, key: str, out: Callable[[Any], Any]) -> Response:
-        """One page of `queryset` by its unique column `key`, ascending: `{items, next_cursor}`. Scoped."""
+    def page(
+        self, queryset: "models.QuerySet[Any]", *, key: str, latest: str = "", out: Callable[[Any], Any]
+    ) -> Response:
+        """One page of `queryset` by its unique column `key`, ascending: `{items, next_cursor}`. Scoped.
+
+        With `latest`, a column of moments, the latest come first, and `key` orders those of one moment."""
         limit = _limit(self.request.query_params.get("limit", "50"))
-        after = self.request.query_params.get("cursor")
-        if after:
-            queryset = queryset.filter(**{f"{key}__gt": _opened(after, self.request.path)})
-        rows = list(queryset.order_by(key)[: limit + 1])
-        more = len(rows) > limit
-        rows = rows[:limit]
-        cursor = signing.dumps(str(getattr(rows[-1], key)), salt=_salt(self.request.path)) if more else None
-        return Response({"items": [out(row) for row in rows], "next_cursor": cursor})
+        if after := self.request.query_params.get("cursor"):
+            place, moment = _opened(after, self.request.path)
+            beyond = models.Q(**{f"{key}__gt": place})
+            queryset = queryset.filter(
+                models.Q(**{f"{latest}__lt": moment}) | models.Q(**{latest: moment}) & beyond if latest else beyond
+            )
+        rows = list(queryset.order_by(*([f"-{latest}"] if latest else []), key)[: limit + 1])
+        shown, more = rows[:limit], len(rows) > limit
+        cursor = _sealed(shown[-1], key, latest, self.request.path) if more else None
+        return Response({"items": [out(row) for row in shown], "next_cursor": cursor})
 
 
 def _plain(body: Mapping[str, Any]) -> Any:
-    """The body as its JSON will read, so that a replay is the same to the letter."""
+    """The body as its JSON will read, so that a replay says the same."""
     return json.loads(json.dumps(body, cls=JSONEncoder, ensure_ascii=False))
 
 
@@ -136,10 +142,17 @@ def _salt(path: str) -> str:
     return f"cursor:{path}"
 
 
-def _opened(cursor: str, path: str) -> str:
+def _sealed(last: Any, key: str, latest: str, path: str) -> str:
+    moment = getattr(last, latest).isoformat() if latest else ""
+    return signing.dumps([str(getattr(last, key)), moment], salt=_salt(path))
+
+
+def _opened(cursor: str, path: str) -> tuple[str, str]:
+    """(place, moment) of the last row shown."""
     try:
-        return str(signing.loads(cursor, salt=_salt(path)))
-    except signing.BadSignature as bad:
+        place, moment = signing.loads(cursor, salt=_salt(path))
+        return str(place), str(moment)
+    except (signing.BadSignature, ValueError) as bad:
         raise errors.Invalid(
             errors=[errors.FieldError("cursor", "cursor.bad", _("cursor 不是本接口给出的。"), _("从头开始翻页。"))],
             detail=_("有字段不正确。"),

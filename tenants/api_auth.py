@@ -52,7 +52,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             return None
         key = ApiKey.objects.filter(key_hash=key_hash(secret.strip()), revoked_at=None).first()
         if key is None:
-            raise AuthenticationFailed(_("API 密钥无效或已撤销。请在 设置 › API 与 Webhook 新建一个。"))
+            raise AuthenticationFailed(_("API 密钥无效或已撤销。请在 设置 › API 密钥 新建一个。"))
         if key.last_used_at is None or (timezone.now() - key.last_used_at).total_seconds() > 60:
             ApiKey.objects.filter(pk=key.pk).update(last_used_at=timezone.now())
         return Principal(key.pk, key.brand_id, frozenset(key.scopes), key.per_minute, key.name), key

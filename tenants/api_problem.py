@@ -35,8 +35,8 @@ BODY = "body"
 """the field's name when the whole body is meant"""
 REMEDIES = {
     400: gettext_lazy("请求体应是 UTF-8 编码的 JSON。"),
-    401: gettext_lazy("在请求头带上 Authorization: Bearer <API 密钥>；密钥在 设置 › API 与 Webhook 新建。"),
-    403: gettext_lazy("在 设置 › API 与 Webhook 新建一个有这项权限的密钥。"),
+    401: gettext_lazy("在请求头带上 Authorization: Bearer <API 密钥>；密钥在 设置 › API 密钥 新建。"),
+    403: gettext_lazy("在 设置 › API 密钥 新建一个有这项权限的密钥。"),
     404: gettext_lazy("检查地址和 id。"),
     405: gettext_lazy("这个地址能用的方法见 /api/docs/。"),
     413: gettext_lazy("分成多次发送。"),

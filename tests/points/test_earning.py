@@ -109,3 +109,18 @@ def test_another_brands_contact_is_not_found(cast):
     answer = cast.charlie.api("get", f"/api/v1/points/balance?id={contact.id}")
 
     assert answer.status_code == 404
+
+
+def test_entries_come_latest_first_page_by_page(cast):
+    contact = cast.contact()
+    with brand_scope(cast.brand.id):
+        for number in range(5):
+            ledger.grant(
+                contact_id=contact.id, points=number + 1, key=str(number), at=NOON + timedelta(hours=number // 2)
+            )
+
+    first = cast.alice.api("get", f"/api/v1/points/entries?id={contact.id}&limit=3").json()
+    rest = cast.alice.api("get", f"/api/v1/points/entries?id={contact.id}&limit=3&cursor={first['next_cursor']}").json()
+
+    amounts = [entry["amount"] for entry in first["items"] + rest["items"]]
+    assert (amounts[0], set(amounts[1:3]), set(amounts[3:]), rest["next_cursor"]) == (5, {3, 4}, {1, 2}, None)

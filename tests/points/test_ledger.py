@@ -6,6 +6,7 @@ from threading import Thread
 import pytest
 from django.db import Error, connection, transaction
 
+from events.models import Event
 from points import expiry, ledger
 from points.models import Lot, PointsEntry
 from tenants.scope import brand_scope
@@ -129,3 +130,26 @@ def test_two_tills_cannot_spend_the_same_points(live_cast):
     assert sorted(map(str, outcomes)) == ["40", "refused", "refused", "refused"]
     with brand_scope(live_cast.brand.id):
         assert ledger.discrepancies() == []
+
+
+def test_an_adjustment_is_booked_as_one_and_its_reversal_too(scoped):
+    posted = ledger.grant(contact_id=scoped.id, points=10, key="A", reason="adjust", at=NOON)
+    back = ledger.reverse(transfer_id=posted.transfer_id, note="误加", at=NOON)
+
+    booked = PointsEntry.objects.filter(transfer_id__in=[posted.transfer_id, back.transfer_id])
+    codes = set(booked.exclude(account__code="").values_list("account__code", "amount"))
+    assert codes == {("adjusted", -10), ("adjusted", 10)}
+
+
+def test_the_log_is_told_of_every_movement(scoped):
+    ledger.grant(contact_id=scoped.id, points=10, key="A", at=NOON)
+    ledger.grant(contact_id=scoped.id, points=10, key="A", at=NOON)
+    spent = ledger.spend(contact_id=scoped.id, points=4, key="B", at=NOON)
+    ledger.reverse(transfer_id=spent.transfer_id, note="", at=NOON)
+
+    told = Event.objects.filter(contact_id=scoped.id, type__startswith="points_")
+    assert sorted((row.type, row.props["points"], row.props["balance"]) for row in told) == [
+        ("points_earned", 4, 10),
+        ("points_earned", 10, 10),
+        ("points_spent", 4, 6),
+    ]
