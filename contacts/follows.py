@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
-from uuid import UUID
 
 from contacts.groups import NEWS, link_members
-from contacts.identity import Attached, Claim, Draft, Key, attach, canonical, made_ids
+from contacts.identity import Attached, Claim, Draft, Key, Ready, attach, canonical
 from contacts.models import Follow, Identity, Staff
-from contacts.sets import as_json, clean, execute
+from contacts.sets import as_array, as_json, clean, execute
 from events import log
 from scrm.lib.ids import made_id
 from wecom.models import Corp
@@ -22,14 +21,20 @@ from wecom.types import FollowedContact
 LONG_AGO = datetime(2016, 4, 18, tzinfo=UTC)
 """WeCom's own first day: for friendships whose beginning it does not tell, so that they never count as newer."""
 
+# If a guide has one person twice, the later friendship.
 UPSERT = """
 INSERT INTO contacts_follow AS f (brand_id, staff_id, contact_id, external_userid, remark, description, add_way, state,
                                   corp_tag_ids, added_at, lost_by, seen_run)
-SELECT %(brand)s, staff_id, contact_id, external_userid, remark, description, add_way, state,
+SELECT DISTINCT ON (staff_id, contact_id)
+       %(brand)s, staff_id, contact_id, external_userid, remark, description, add_way, state,
        corp_tag_ids, added_at, '', %(run)s
-FROM json_to_recordset(%(rows)s) AS r (staff_id bigint, contact_id bigint, external_userid text, remark text,
-     description text, add_way int, state text, corp_tag_ids text[], added_at timestamptz)
-ORDER BY staff_id, contact_id
+FROM ROWS FROM (
+    json_to_recordset(%(follows)s) AS (external_userid text, remark text, description text, add_way int, state text,
+                                       corp_tag_ids text[], added_at timestamptz),
+    unnest(%(staff)s::bigint[]), unnest(%(contacts)s::bigint[])
+) WITH ORDINALITY
+  AS r (external_userid, remark, description, add_way, state, corp_tag_ids, added_at, staff_id, contact_id, n)
+ORDER BY staff_id, contact_id, added_at DESC, n DESC
 ON CONFLICT (brand_id, staff_id, contact_id) DO UPDATE SET
     external_userid = CASE WHEN EXCLUDED.added_at >= f.added_at THEN EXCLUDED.external_userid
                            ELSE f.external_userid END,
@@ -107,10 +112,10 @@ class Listed:
     pairs: Sequence[FollowedContact]
     people: dict[str, list[FollowedContact]]
     """the pairs of each external_userid"""
-    faces: dict[str, dict[str, Any]]
-    """what each person's contact is called and looks like"""
-    keys: dict[str, tuple[Key, ...]]
-    ids: dict[Key, UUID]
+    ready: Ready
+    """one claim per person, in the order of `people`"""
+    follows: str
+    """JSON of one row per pair"""
 
     @classmethod
     def of(cls, corp: Corp, pairs: Sequence[FollowedContact]) -> "Listed":
@@ -118,9 +123,8 @@ class Listed:
         people: dict[str, list[FollowedContact]] = {}
         for pair in sorted(pairs, key=lambda pair: not pair.person.unionid):
             people.setdefault(pair.person.external_userid, []).append(pair)
-        keys = {each: _keys(corp, same) for each, same in people.items()}
-        faces = {each: _face(same) for each, same in people.items()}
-        return cls(pairs, people, faces, keys, made_ids(map(Claim, keys.values()), brand=corp.brand_id))
+        claims = [Claim(_keys(corp, same), _draft(same)) for same in people.values()]
+        return cls(pairs, people, Ready.of(claims, brand=corp.brand_id), as_json(map(_follow_row, pairs)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,26 +144,36 @@ def befriend(
     if not listed.pairs:
         return Befriended(0, [], 0, [], [])
     guides = _guides(corp, {pair.follow.userid for pair in listed.pairs})
-    claims = [
-        Claim(listed.keys[each], _draft(listed.faces[each], same, guides)) for each, same in listed.people.items()
-    ]
-    attached = attach(claims=claims, at=at, ids=listed.ids, mostly_new=first_run)
+    mains = [_main_guide(same, guides) for same in listed.people.values()]
+    attached = attach(claims=listed.ready, at=at, guides=mains, mostly_new=first_run)
     owner = dict(zip(listed.people, attached.contact_ids, strict=True))
-    rows = _follow_rows(listed.pairs, owner, guides)
-    was_lost = _lost_before(corp.brand_id, rows)
-    written = execute(UPSERT, brand=corp.brand_id, run=run_id, read_at=read_at, rows=as_json(rows.values()))
+    contact_ids = [owner[pair.person.external_userid] for pair in listed.pairs]
+    staff_ids = [guides[pair.follow.userid].id for pair in listed.pairs]
+    was_lost = _lost_before(set(contact_ids) - attached.created)
+    written = execute(
+        UPSERT,
+        brand=corp.brand_id,
+        run=run_id,
+        read_at=read_at,
+        follows=listed.follows,
+        staff=as_array(staff_ids),
+        contacts=as_array(contact_ids),
+    )
     new = [(staff, contact) for staff, contact, _lost in written if (staff, contact) not in was_lost]
     revived = [(staff, contact) for staff, contact, lost in written if lost is None and was_lost.get((staff, contact))]
-    _refresh(corp, listed, owner, attached)
-    # A contact made a moment ago from one person's pairs was written settled.
-    plain = attached.created - attached.shared
+    _refresh(corp, listed, attached)
+    # A contact made a moment ago from a single pair was written settled.
+    several = {owner[each] for each, same in listed.people.items() if len(same) > 1}
+    plain = attached.created - attached.shared - several
     settle_main_guide({contact for _staff, contact in chain(new, revived) if contact not in plain})
     if attached.fresh:
         link_members(corp=corp, fresh=attached.fresh)
     if not first_run:
-        _announce_added([rows[pair] for pair in chain(new, revived)], brand_id=corp.brand_id, at=at)
-    ids = [owner[pair.person.external_userid] for pair in listed.pairs]
-    return Befriended(len(written), ids, len(attached.created), new, revived)
+        in_time = sorted(zip(staff_ids, contact_ids, listed.pairs, strict=True), key=lambda row: _since(row[2]))
+        latest = {(staff, contact): pair for staff, contact, pair in in_time}
+        news = [(*pair, latest[pair]) for pair in chain(new, revived)]
+        _announce_added(news, brand_id=corp.brand_id, at=at)
+    return Befriended(len(written), contact_ids, len(attached.created), new, revived)
 
 
 def lose(*, losses: Iterable[Loss], by: Follow.LostBy, at: datetime) -> int:
@@ -240,80 +254,72 @@ def _keys(corp: Corp, same: Sequence[FollowedContact]) -> tuple[Key, ...]:
     return (mine, (Identity.Type.UNIONID.value, person.unionid)) if person.unionid else (mine,)
 
 
-def _draft(face: dict[str, Any], same: Sequence[FollowedContact], guides: dict[str, _Guide]) -> Draft:
-    """A new contact as `settle_main_guide` would leave it."""
-    live = [(_since(pair), -guides[pair.follow.userid].id) for pair in same if guides[pair.follow.userid].active]
-    first = min(same, key=lambda pair: (_since(pair), guides[pair.follow.userid].id)) if len(same) > 1 else same[0]
-    return Draft(
-        **face,
-        main_guide_id=-max(live)[1] if live else None,
-        source_state=clean(first.follow.state, 64),
-        first_added_at=_since(first),
-    )
+def _draft(same: Sequence[FollowedContact]) -> Draft:
+    """A new contact: what its row takes from WeCom's person and, for the phone, from what the guides noted.
 
-
-def _face(same: Sequence[FollowedContact]) -> dict[str, Any]:
-    """What a contact's row takes from WeCom's person and, for the phone, from what the guides noted."""
+    Of a single pair it is as `settle_main_guide` would leave it; with several that will decide source and beginning."""
     person = same[0].person
     phones = chain.from_iterable(pair.follow.remark_mobiles for pair in same)
+    draft = Draft(
+        name=clean(person.name, 200),
+        avatar=clean(person.avatar, 500),
+        gender=person.gender,
+        kind=person.kind,
+        phone=next((canonical("phone", each)[:20] for each in phones if each), ""),
+    )
+    if len(same) == 1:
+        draft.source_state = clean(same[0].follow.state, 64)
+        draft.first_added_at = _since(same[0])
+    return draft
+
+
+def _main_guide(same: Sequence[FollowedContact], guides: dict[str, _Guide]) -> int | None:
+    """The one guide of a new contact; `settle_main_guide` chooses among several."""
+    guide = guides[same[0].follow.userid]
+    return guide.id if len(same) == 1 and guide.active else None
+
+
+def _follow_row(pair: FollowedContact) -> dict[str, Any]:
+    follow = pair.follow
     return {
-        "name": clean(person.name, 200),
-        "avatar": clean(person.avatar, 500),
-        "gender": person.gender,
-        "kind": person.kind,
-        "phone": next((canonical("phone", each)[:20] for each in phones if each), ""),
+        "external_userid": pair.person.external_userid,
+        "remark": clean(follow.remark, 100),
+        "description": clean(follow.description, 500),
+        "add_way": follow.add_way,
+        "state": clean(follow.state, 64),
+        "corp_tag_ids": follow.tag_ids,
+        "added_at": _since(pair),
     }
 
 
-def _follow_rows(
-    pairs: Sequence[FollowedContact], owner: dict[str, int], guides: dict[str, _Guide]
-) -> dict[tuple[int, int], dict[str, Any]]:
-    """One row per guide and contact; if a guide has one person twice, the later friendship."""
-    rows: dict[tuple[int, int], dict[str, Any]] = {}
-    for pair in sorted(pairs, key=_since):
-        follow = pair.follow
-        staff_id, contact_id = guides[follow.userid].id, owner[pair.person.external_userid]
-        rows[staff_id, contact_id] = {
-            "staff_id": staff_id,
-            "contact_id": contact_id,
-            "external_userid": pair.person.external_userid,
-            "remark": clean(follow.remark, 100),
-            "description": clean(follow.description, 500),
-            "add_way": follow.add_way,
-            "state": clean(follow.state, 64),
-            "corp_tag_ids": list(follow.tag_ids),
-            "added_at": _since(pair),
-        }
-    return rows
-
-
-def _lost_before(brand_id: int, rows: Iterable[tuple[int, int]]) -> dict[tuple[int, int], bool]:
-    """Which of these pairs are known, and whether each was lost."""
+def _lost_before(contact_ids: Collection[int]) -> dict[tuple[int, int], bool]:
+    """The (staff_id, contact_id) of these contacts' friendships so far, and whether each was lost."""
+    if not contact_ids:
+        return {}
     found = execute(
-        """SELECT f.staff_id, f.contact_id, f.lost_at IS NOT NULL
-           FROM json_to_recordset(%(rows)s) AS r (s bigint, c bigint)
-           JOIN contacts_follow f ON f.brand_id = %(brand)s AND f.staff_id = r.s AND f.contact_id = r.c""",
-        brand=brand_id,
-        rows=as_json({"s": staff, "c": contact} for staff, contact in rows),
+        """SELECT f.staff_id, f.contact_id, f.lost_at IS NOT NULL FROM contacts_follow f
+           WHERE f.brand_id = current_setting('orchard.brand_id')::bigint AND f.contact_id = ANY (%(ids)s::bigint[])""",
+        ids=as_array(contact_ids),
     )
     return {(staff, contact): lost for staff, contact, lost in found}
 
 
-def _refresh(corp: Corp, listed: Listed, owner: dict[str, int], attached: Attached) -> None:
+def _refresh(corp: Corp, listed: Listed, attached: Attached) -> None:
     """Names, pictures and phones of the contacts we knew already."""
     rows = {
-        owner[each]: {"id": owner[each], **face}
-        for each, face in listed.faces.items()
-        if owner[each] not in attached.created
+        contact_id: {"id": contact_id, **claim.draft.row()}
+        for contact_id, claim in zip(attached.contact_ids, listed.ready.claims, strict=True)
+        if contact_id not in attached.created
     }
     if rows:
         execute(REFRESH, brand=corp.brand_id, rows=as_json(rows.values()))
 
 
-def _announce_added(rows: Iterable[dict[str, Any]], *, brand_id: int, at: datetime) -> None:
+def _announce_added(news: Iterable[tuple[int, int, FollowedContact]], *, brand_id: int, at: datetime) -> None:
+    """`news`: (staff_id, contact_id, pair)."""
     events = []
-    for row in rows:
-        added_at, staff_id, contact_id = row["added_at"], row["staff_id"], row["contact_id"]
+    for staff_id, contact_id, pair in news:
+        added_at = _since(pair)
         if added_at < at - NEWS:
             continue
         events.append(
@@ -323,7 +329,7 @@ def _announce_added(rows: Iterable[dict[str, Any]], *, brand_id: int, at: dateti
                 source="wecom",
                 id=made_id(brand_id, "friend_added", staff_id, contact_id, int(added_at.timestamp())),
                 contact_id=contact_id,
-                props={"staff_id": staff_id, "state": row["state"], "add_way": row["add_way"]},
+                props={"staff_id": staff_id, "state": clean(pair.follow.state, 64), "add_way": pair.follow.add_way},
             )
         )
     if events:

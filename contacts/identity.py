@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID
+from typing import Any
 
 from django.utils.translation import gettext as _
 
 from contacts.models import Contact, Identity, IdentityConflict
-from contacts.sets import as_json, execute
+from contacts.sets import as_array, as_json, execute
 from events import log
 from scrm.lib.errors import FieldError, Invalid, NotFound
 from scrm.lib.ids import made_id
@@ -37,9 +37,12 @@ class Draft:
     gender: int = 0
     kind: int = 1
     phone: str = ""
-    main_guide_id: int | None = None
     source_state: str = ""
     first_added_at: datetime | None = None
+
+    def row(self) -> dict[str, Any]:
+        """Field by field."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 @dataclass(slots=True)
@@ -48,6 +51,26 @@ class Claim:
 
     keys: tuple[Key, ...]
     draft: Draft = field(default_factory=Draft)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Claims with the text of the rows they may become. Making it needs no database, so another thread may."""
+
+    claims: Sequence[Claim]
+    ids: dict[Key, str]
+    """of all identities of the claims"""
+    drafts: str
+    """JSON of one row per claim"""
+    identities: str
+    """JSON of one row per identity, in the order of `ids`"""
+
+    @classmethod
+    def of(cls, claims: Sequence[Claim], *, brand: int) -> "Ready":
+        """Make the ids and the texts."""
+        ids = _ids((key for claim in claims for key in claim.keys), brand=brand)
+        identities = as_json({"id": id_, "type": type_, "value": value} for (type_, value), id_ in ids.items())
+        return cls(claims, ids, as_json(claim.draft.row() for claim in claims), identities)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +88,29 @@ class Attached:
     conflicts: int
 
 
-def made_ids(claims: Iterable[Claim], *, brand: int) -> dict[Key, UUID]:
-    """The ids of all identities of the claims. Needs no database."""
-    return {key: made_id(brand, "identity", *key) for claim in claims for key in claim.keys}
-
-
 def attach(
-    *, claims: Sequence[Claim], at: datetime, ids: Mapping[Key, UUID] | None = None, mostly_new: bool = False
+    *,
+    claims: Sequence[Claim] | Ready,
+    at: datetime,
+    guides: Sequence[int | None] = (),
+    mostly_new: bool = False,
 ) -> Attached:
     """Find or make the contact of each claim, set-at-a-time. Scoped. A repeat changes nothing.
 
     New identities join the contact of those already known; events that waited for them are linked. While it has
     something new to write it holds the brand's identity lock, so that two workers never make one person twice;
-    `mostly_new` takes the lock without looking first. `ids`: what `made_ids` gives for the claims, if made already."""
+    `mostly_new` takes the lock without looking first. `guides`: the main guide (staff id) of each claim's contact, for
+    those that are new."""
     brand = current_brand_id()
-    ids = made_ids(claims, brand=brand) if ids is None else ids
+    ready = claims if isinstance(claims, Ready) else Ready.of(claims, brand=brand)
+    ids = ready.ids
     owners_of = {} if mostly_new else _known(ids, brand=brand)
     if len(owners_of) < len(ids):
         execute("SELECT pg_advisory_xact_lock(hashtextextended('contacts.identity', %(brand)s))", brand=brand)
         owners_of |= _known({key: id_ for key, id_ in ids.items() if key not in owners_of}, brand=brand)
     before = set(owners_of)
-    drafts, owners, conflicts = _settle(claims, owners_of)
-    made = _insert_contacts(drafts, brand=brand, at=at)
+    new, owners, conflicts = _settle(ready.claims, owners_of)
+    made = _insert_contacts(ready.drafts, new, guides, brand=brand, at=at)
 
     def real(owner: int) -> int:
         return made[-owner - 1] if owner < 0 else owner
@@ -94,7 +118,7 @@ def attach(
     contact_ids = [real(owner) for owner in owners]
     fresh = {key: real(owner) for key, owner in owners_of.items() if key not in before}
     if fresh:
-        _insert_identities(fresh, ids, brand=brand, at=at)
+        _insert_identities(ready.identities, map(fresh.get, ids), brand=brand, at=at)
         log.link([(type_, value, contact_id) for (type_, value), contact_id in fresh.items()])
     clashes = [(real(mine), real(other), key) for mine, other, key in conflicts]
     return Attached(
@@ -109,7 +133,7 @@ def attach(
 def resolve(identities: Iterable[Key]) -> dict[Key, int]:
     """The contacts of those identities that are known. Scoped; one query. Registered with `events.resolver`."""
     brand = current_brand_id()
-    return _known({key: made_id(brand, "identity", *key) for key in identities}, brand=brand)
+    return _known(_ids(identities, brand=brand), brand=brand)
 
 
 def known(contact_ids: Iterable[int]) -> set[int]:
@@ -157,73 +181,85 @@ def canonical(type_: str, value: str, *, scope: str = "") -> str:
     return value
 
 
-def _known(ids: Mapping[Key, UUID], *, brand: int) -> dict[Key, int]:
+def _ids(keys: Iterable[Key], *, brand: int) -> dict[Key, str]:
+    return {key: str(made_id(brand, "identity", *key)) for key in keys}
+
+
+def _known(ids: Mapping[Key, str], *, brand: int) -> dict[Key, int]:
     """The contacts of these identities, looked up by the ids that are made of them."""
     if not ids:
         return {}
     found = execute(
-        """SELECT i.id, i.contact_id FROM unnest(%(ids)s::uuid[]) AS wanted (id)
+        """SELECT wanted.n, i.contact_id FROM unnest(%(ids)s::uuid[]) WITH ORDINALITY AS wanted (id, n)
            JOIN contacts_identity i ON i.brand_id = %(brand)s AND i.id = wanted.id""",
-        ids="{" + ",".join(map(str, ids.values())) + "}",
+        ids=as_array(ids.values()),
         brand=brand,
     )
-    contacts: dict[UUID, int] = dict(found)
-    return {key: contacts[id_] for key, id_ in ids.items() if id_ in contacts}
+    keys = list(ids)
+    return {keys[place - 1]: contact_id for place, contact_id in found}
 
 
-def _settle(
-    claims: Sequence[Claim], known: dict[Key, int]
-) -> tuple[list[Draft], list[int], list[tuple[int, int, Key]]]:
-    """Decide each claim's owner; unknown keys enter `known`. New contacts are numbered -1, -2, … in order of drafts."""
-    drafts: list[Draft] = []
+def _settle(claims: Sequence[Claim], known: dict[Key, int]) -> tuple[list[int], list[int], list[Clash]]:
+    """Decide each claim's owner; unknown keys enter `known`. (the claims, counted from 1, that are new contacts; the
+    owners, where those are numbered -1, -2, …; conflicts)"""
+    new: list[int] = []
     owners: list[int] = []
     conflicts: list[Clash] = []
-    for claim in claims:
+    for place, claim in enumerate(claims, 1):
         hits = [(known[key], key) for key in claim.keys if key in known]
         if hits:
             owner = hits[0][0]
         else:
-            drafts.append(claim.draft)
-            owner = -len(drafts)
+            new.append(place)
+            owner = -len(new)
         conflicts += [(owner, other, key) for other, key in hits if other != owner]
         for key in claim.keys:
             known.setdefault(key, owner)
         owners.append(owner)
-    return drafts, owners, conflicts
+    return new, owners, conflicts
 
 
-def _insert_contacts(drafts: Sequence[Draft], *, brand: int, at: datetime) -> list[int]:
-    """The ids of new contacts, in the order of the drafts."""
-    if not drafts:
+def _insert_contacts(
+    drafts: str, new: Sequence[int], guides: Sequence[int | None], *, brand: int, at: datetime
+) -> list[int]:
+    """The ids of new contacts: those of the drafts, counted from 1, that are in `new`, in their order."""
+    if not new:
         return []
-    rows = [
-        {"n": number, **{name: getattr(draft, name) for name in Draft.__dataclass_fields__}}
-        for number, draft in enumerate(drafts)
-    ]
     inserted = execute(
         """INSERT INTO contacts_contact
-             (brand_id, name, avatar, gender, kind, phone, main_guide_id, source_state, first_added_at, created_at)
-           SELECT %(brand)s, name, avatar, gender, kind, phone, main_guide_id, source_state, first_added_at, %(at)s
-           FROM json_to_recordset(%(rows)s) AS r (n int, name text, avatar text, gender smallint, kind smallint,
-             phone text, main_guide_id bigint, source_state text, first_added_at timestamptz)
+             (brand_id, name, avatar, gender, kind, phone, source_state, first_added_at, main_guide_id, created_at)
+           SELECT %(brand)s, name, avatar, gender, kind, phone, source_state, first_added_at, main_guide_id, %(at)s
+           FROM ROWS FROM (
+             json_to_recordset(%(drafts)s) AS (name text, avatar text, gender smallint, kind smallint, phone text,
+                                               source_state text, first_added_at timestamptz),
+             unnest(%(guides)s::bigint[])
+           ) WITH ORDINALITY
+             AS r (name, avatar, gender, kind, phone, source_state, first_added_at, main_guide_id, n)
+           WHERE n = ANY (%(new)s::bigint[])
            ORDER BY n RETURNING id""",
         brand=brand,
         at=at,
-        rows=as_json(rows),
+        drafts=drafts,
+        guides=as_array(guides),
+        new=as_array(new),
     )
     return [row[0] for row in inserted]
 
 
-def _insert_identities(fresh: Mapping[Key, int], ids: Mapping[Key, UUID], *, brand: int, at: datetime) -> None:
-    rows = [{"id": str(ids[key]), "t": key[0], "v": key[1], "c": contact_id} for key, contact_id in fresh.items()]
+def _insert_identities(identities: str, contact_ids: Iterable[int | None], *, brand: int, at: datetime) -> None:
+    """Write those of the rows that have a contact id beside them."""
     execute(
         """INSERT INTO contacts_identity (brand_id, id, contact_id, type, value, first_seen_at)
-           SELECT %(brand)s, id, c, t, v, %(at)s
-           FROM json_to_recordset(%(rows)s) AS r (id uuid, t text, v text, c bigint)
+           SELECT %(brand)s, id, contact_id, type, value, %(at)s
+           FROM ROWS FROM (
+             json_to_recordset(%(identities)s) AS (id uuid, type text, value text), unnest(%(contacts)s::bigint[])
+           ) AS r (id, type, value, contact_id)
+           WHERE contact_id IS NOT NULL
            ON CONFLICT DO NOTHING""",
         brand=brand,
         at=at,
-        rows=as_json(rows),
+        identities=identities,
+        contacts=as_array(contact_ids),
     )
 
 

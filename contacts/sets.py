@@ -1,4 +1,6 @@
-"""Statements over a set of rows: the rows travel as one JSON parameter, `json_to_recordset` gives them their types."""
+"""Statements over a set of rows: the rows travel as one JSON parameter, `json_to_recordset` gives them their types.
+
+What is known of them only later (ids, say) travels beside it as an array: `ROWS FROM (…)` puts the two together."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -24,6 +26,11 @@ def touched(sql: str, **params: Any) -> int:
 def as_json(rows: Iterable[Mapping[str, object]]) -> str:
     """The rows as the text of a JSON array. Datetimes and UUIDs become their text, which PostgreSQL reads."""
     return json.dumps(list(rows), default=str, ensure_ascii=False)
+
+
+def as_array(values: Iterable[object]) -> str:
+    """Numbers or UUIDs as the text of a PostgreSQL array; None is NULL."""
+    return "{" + ",".join("NULL" if value is None else str(value) for value in values) + "}"
 
 
 def clean(text: str, longest: int) -> str:
