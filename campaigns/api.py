@@ -1,10 +1,11 @@
 """Outreach by REST: contents, pushes, their dry run and their deliveries."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -13,7 +14,8 @@ from rest_framework.response import Response
 from campaigns import content as contents
 from campaigns import forecast, pushes, tally
 from campaigns.models import Channel, Content, Delivery, DeliveryStatus, GroupDelivery, Push, Variant
-from scrm.lib.errors import found
+from campaigns.reasons import Reason
+from scrm.lib.errors import FieldError, Invalid, found
 from tenants.api import IDEMPOTENCY_KEY, BrandAPIView
 from tenants.scope import brand_scope
 
@@ -249,7 +251,7 @@ class Pushes(BrandAPIView):
         """List pushes, oldest first."""
         with brand_scope(self.brand_id):
             rows = Push.objects.all()
-            if wanted := request.query_params.get("status"):
+            if wanted := _chosen(request, "status", Push.Status.values):
                 rows = rows.filter(status=wanted)
             return self.page(rows, key="id", out=_brief)
 
@@ -354,7 +356,8 @@ class Deliveries(BrandAPIView):
     )
     def get(self, request: Request, push_id: int) -> Response:
         """The push's deliveries, those left out included, each with its reason. Filter by status and reason."""
-        wanted = {name: value for name in ("status", "reason") if (value := request.query_params.get(name))}
+        choices = {"status": DeliveryStatus.values, "reason": Reason.values}
+        wanted = {name: value for name, known in choices.items() if (value := _chosen(request, name, known))}
         with brand_scope(self.brand_id):
             push = found(Push.objects.filter(pk=push_id))
             if push.channel == Channel.GROUP:
@@ -362,6 +365,15 @@ class Deliveries(BrandAPIView):
                 return self.page(groups, key="chat_id", out=lambda row: _delivery(row, "chat_id"))
             rows = Delivery.objects.filter(push=push, **wanted)
             return self.page(rows, key="contact_id", out=lambda row: _delivery(row, "contact_id"))
+
+
+def _chosen(request: Request, name: str, known: Sequence[str]) -> str:
+    """A filter's value; empty when it is not used. Raises Invalid for one that does not exist."""
+    value = str(request.query_params.get(name, ""))
+    if value and value not in known:
+        wrong = FieldError(name, "choice.unknown", _("没有这个值。"), _("可选：%s。") % "、".join(known))
+        raise Invalid(_("有字段不正确。"), errors=[wrong])
+    return value
 
 
 def _draft(data: Mapping[str, Any]) -> pushes.Draft:

@@ -178,6 +178,8 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = flag("ORCHARD_HTTPS")
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/"  # one session for all of a user's brands (/b/<slug>/…)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if flag("ORCHARD_HTTPS") else None
+# How many reverse proxies stand in front and append to X-Forwarded-For; log-ins are limited per address.
+ORCHARD_PROXIES = number("ORCHARD_PROXIES", 0)
 SECURE_SSL_REDIRECT = flag("ORCHARD_HTTPS_REDIRECT")
 SECURE_HSTS_SECONDS = number("ORCHARD_HSTS_SECONDS", 0)
 

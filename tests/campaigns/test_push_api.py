@@ -151,3 +151,10 @@ def test_a_draft_and_a_content_can_be_replaced(orchard, alice):
     assert (content.json()["text"], content.json()["text_bytes"]) == ("改", 3)
     assert renamed.json()["name"] == "改名"
     assert len(alice.api("get", "/api/v1/contents").json()["items"]) == 1
+
+
+def test_a_status_that_does_not_exist_is_refused(cast):
+    answer = cast.alice.api("get", "/api/v1/pushes?status=nope")
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "status"

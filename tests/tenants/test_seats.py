@@ -146,3 +146,18 @@ def test_logging_in_leads_nowhere_else(cast, target):
     response = Client().post("/login/", {"username": "alice", "password": password, "next": target})
 
     assert response.headers["Location"] == "/"
+
+
+def test_behind_a_proxy_one_callers_guesses_do_not_lock_out_another(cast, settings):
+    settings.ORCHARD_PROXIES = 1
+    settings_of = {"REMOTE_ADDR": "10.9.9.9"}
+    guesser, honest = (f"203.0.113.{uuid4().int % 200}", f"198.51.100.{uuid4().int % 200}")
+    for _number in range(100):
+        body = {"username": uuid4().hex, "password": "wrong"}
+        Client(**settings_of).post("/login/", body, headers={"x-forwarded-for": f"1.2.3.4, {guesser}"})
+
+    body = {"username": "alice", "password": "orchard-alice-1"}
+    locked = Client(**settings_of).post("/login/", body, headers={"x-forwarded-for": f"5.6.7.8, {guesser}"})
+    free = Client(**settings_of).post("/login/", body, headers={"x-forwarded-for": honest})
+
+    assert (locked.status_code, free.status_code) == (429, 302)
