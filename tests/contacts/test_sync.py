@@ -1,13 +1,14 @@
 """The full sync against the simulator: what it finds, how it goes on after a break, and whom it takes for lost."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from contacts import sync, tasks, turns
+from contacts import follows, sync, tasks, turns
 from contacts.models import Contact, Follow, GroupChat, GroupMember, Identity, Staff, Store, SyncChunk, SyncRun
 from wecom.errors import WeComError
 from wecom.models import CorpApp
+from wecom.types import FollowedContact, FollowInfo, Person
 
 LIST = "externalcontact/batch/get_by_user"
 
@@ -15,6 +16,14 @@ LIST = "externalcontact/batch/get_by_user"
 def lost_follows(world) -> list[tuple[str, str]]:
     with world.scope():
         return list(Follow.objects.exclude(lost_at=None).values_list("external_userid", "lost_by"))
+
+
+def pair(external_userid: str, *, userid: str, added_at: datetime, state: str) -> FollowedContact:
+    """A listed pair; all are of one person."""
+    return FollowedContact(
+        Person(external_userid, "陈小满", unionid="union-1"),
+        FollowInfo(userid, "", "", added_at, (), (), add_way=1, state=state, oper_userid=userid),
+    )
 
 
 def test_a_full_sync_holds_what_wecom_lists(world):
@@ -54,6 +63,25 @@ def test_details_of_friendships_and_contacts(world):
     assert contact.main_guide_id == last.staff_id  # nobody has interacted since: the later friendship
     assert contact.lost_at is None
     assert first.staff.store.name != ""
+
+
+def test_a_person_listed_twice_for_one_guide_is_one_friend(world):
+    at = world.now()
+    pairs = [
+        pair("wm-new", userid="lin", added_at=at - timedelta(days=1), state="new"),
+        pair("wm-old", userid="lin", added_at=at - timedelta(days=9), state="old"),
+        pair("wm-new", userid="su", added_at=at - timedelta(days=30), state="first"),
+    ]
+
+    with world.scope():
+        listed = follows.Listed.of(world.corp, pairs)
+        done = follows.befriend(corp=world.corp, listed=listed, read_at=at, at=at)
+
+    assert (done.stored, done.created, len(set(done.contact_ids))) == (2, 1, 1)
+    follow = world.follow("lin", "wm-new")
+    assert (follow.state, follow.added_at) == ("new", at - timedelta(days=1))
+    assert (follow.contact.main_guide_id, follow.contact.source_state) == (follow.staff_id, "first")
+    assert [props["state"] for _contact, props, _at in world.events("friend_added")] == ["new"]
 
 
 def test_groups_and_their_members(world):
