@@ -112,6 +112,8 @@ def link(found: Sequence[tuple[str, str, int]]) -> int:
     # A writer that did not find the identity yet holds this lock until its rows are there for us to see.
     _lock_identities({(kind, value) for kind, value, _contact in found}, shared=False)
     brand_id, txid = _transaction()
+    if not _has_unlinked(brand_id):
+        return 0
     kinds, values, contacts = zip(*found, strict=True)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -169,6 +171,13 @@ def _contacts_of(events: Sequence[NewEvent]) -> dict[tuple[str, str], int]:
         _lock_identities(unknown, shared=True)
         contacts |= resolver.resolve(unknown)
     return contacts
+
+
+def _has_unlinked(brand_id: int) -> bool:
+    """Whether any event of the brand waits for its person: a first sync links thousands to an empty log."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM events_event WHERE brand_id = %s AND contact_id IS NULL)", [brand_id])
+        return bool(cursor.fetchone()[0])
 
 
 _LOCK_SPACE = 0x6C6F67
