@@ -176,7 +176,9 @@ def _contacts_of(events: Sequence[NewEvent]) -> dict[tuple[str, str], int]:
 def _has_unlinked(brand_id: int) -> bool:
     """Whether any event of the brand waits for its person: a first sync links thousands to an empty log."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT FROM events_event WHERE brand_id = %s AND contact_id IS NULL)", [brand_id])
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM events_event WHERE brand_id = %s AND contact_id IS NULL)", [brand_id]
+        )
         return bool(cursor.fetchone()[0])
 
 
