@@ -91,7 +91,8 @@ def invite(
 ) -> Invited:
     """Offer somebody a seat; the link with the token is valid 7 days. Scoped to the brand.
 
-    A revoked or still unanswered seat is offered anew. Raises Invalid, or Conflict for who has a seat already."""
+    A revoked or still unanswered seat is offered anew. Raises Invalid, or Conflict for who has a seat already, and for
+    a new person whom another brand has invited and who has not answered yet."""
     username = username.strip()
     _check(username, role, store_id)
     with transaction.atomic():
@@ -99,6 +100,14 @@ def invite(
         seat = Seat.objects.filter(user=user, brand_id=brand_id).first()
         if seat and seat.status == Seat.Status.ACTIVE:
             raise Conflict(_("%(name)s 已经是这个品牌的成员。") % {"name": username}, code="seats.taken")
+        elsewhere = Seat.objects.filter(user=user, status=Seat.Status.INVITED).exclude(brand_id=brand_id)
+        if not user.has_usable_password() and elsewhere.exists():
+            # Whoever answers first sets the password: another brand's invitee must not be shut out of their own name.
+            raise Conflict(
+                _("用户名 %(name)s 已被邀请，还没有加入。") % {"name": username},
+                remedy=_("请换一个用户名，或等对方加入后再邀请。"),
+                code="seats.name_pending",
+            )
         seat = seat or Seat(user=user, brand_id=brand_id)
         token = secrets.token_urlsafe(32)
         seat.role, seat.store_id, seat.status = role, _store(role, store_id), Seat.Status.INVITED

@@ -126,6 +126,17 @@ def test_a_member_is_not_invited_twice(cast):
         invited(cast, "alice")
 
 
+def test_a_name_that_waits_for_its_person_cannot_be_taken_by_another_brand(cast):
+    invited(cast, "newcomer")
+
+    with pytest.raises(Conflict), brand_scope(cast.other.pk):
+        seats.invite(
+            brand_id=cast.other.pk, username="newcomer", name="", role=Role.OPERATOR, actor=ALICE, at=timezone.now()
+        )
+
+    assert not Seat.objects.filter(brand=cast.other, user__username="newcomer").exists()
+
+
 def test_logging_in_is_slowed_after_five_wrong_passwords(cast):
     name = f"eve-{uuid4().hex}"
     User.objects.create_user(name, password="the-right-password")
