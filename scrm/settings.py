@@ -1,5 +1,6 @@
 """All settings, read from the environment (docs/operations.md lists the variables); nothing is only in production."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -192,7 +193,8 @@ USE_TZ = True
 
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
-STATIC_ROOT.mkdir(exist_ok=True)  # empty unless collectstatic ran; WhiteNoise warns without it
+if os.access(BASE_DIR, os.W_OK):
+    STATIC_ROOT.mkdir(exist_ok=True)  # empty unless collectstatic ran; WhiteNoise warns without it
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
