@@ -15,7 +15,6 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import QuerySet, Sum
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from points import lots, news
 from points.accounts import account_id, lock, open_accounts
@@ -29,14 +28,6 @@ MOST_POINTS = 100_000_000
 """in one movement: far above any programme, far below what a column holds"""
 
 Programme = PointsAccount.Programme
-REASONS = {
-    "earn": gettext_lazy("规则发放"),
-    "grant": gettext_lazy("发放"),
-    "spend": gettext_lazy("消耗"),
-    "adjust": gettext_lazy("调整"),
-    "expire": gettext_lazy("到期"),
-    "reverse": gettext_lazy("冲正"),
-}
 
 
 class InsufficientPoints(Refused):

@@ -22,7 +22,7 @@ from redis.retry import Retry
 from contacts.models import SyncRun
 from events import health
 from tenants.scope import brand_scope
-from wecom.models import InboxItem
+from wecom.health import inbox_lags_of_all_brands
 
 logger = logging.getLogger(__name__)
 
@@ -67,13 +67,12 @@ def readyz(_request: HttpRequest) -> JsonResponse:
 def _lags(at: datetime) -> list[BrandLag]:
     """Every brand's lags, each read in its own scope."""
     found = []
+    inboxes = {inbox.brand_id: inbox.oldest_seconds for inbox in inbox_lags_of_all_brands(at=at)}
     for lag in health.lags(at=at):
         with brand_scope(lag.brand_id):
-            waiting = InboxItem.objects.filter(brand=lag.brand_id, status=InboxItem.Status.PENDING)
-            since = waiting.order_by("received_at").values_list("received_at", flat=True).first()
             done = SyncRun.objects.filter(brand=lag.brand_id, status=SyncRun.Status.DONE).order_by("-finished_at")
             synced_at = done.values_list("finished_at", flat=True).first()
-        callback = max((at - since).total_seconds(), 0.0) if since else 0.0
+        callback = max(inboxes.get(lag.brand_id) or 0.0, 0.0)
         found.append(BrandLag(lag.brand_id, lag.oldest_seconds, callback, synced_at))
     return found
 

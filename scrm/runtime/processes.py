@@ -23,11 +23,6 @@ def started(pid: int) -> int | None:
     return None if fields[0] in "ZX" else int(fields[19])
 
 
-def is_running(pid: int, start: int) -> bool:
-    """Whether exactly this process still runs."""
-    return started(pid) == start
-
-
 def group_members(group: int) -> list[int]:
     """Living processes of a process group."""
     found = []
