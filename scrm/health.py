@@ -22,7 +22,7 @@ from redis.retry import Retry
 from contacts.models import SyncRun
 from events import health
 from tenants.scope import brand_scope
-from wecom.health import inbox_lags_of_all_brands
+from wecom.health import inbox_lag
 
 logger = logging.getLogger(__name__)
 
@@ -67,12 +67,11 @@ def readyz(_request: HttpRequest) -> JsonResponse:
 def _lags(at: datetime) -> list[BrandLag]:
     """Every brand's lags, each read in its own scope."""
     found = []
-    inboxes = {inbox.brand_id: inbox.oldest_seconds for inbox in inbox_lags_of_all_brands(at=at)}
     for lag in health.lags(at=at):
         with brand_scope(lag.brand_id):
+            callback = inbox_lag(brand_id=lag.brand_id, at=at).oldest_seconds or 0.0
             done = SyncRun.objects.filter(brand=lag.brand_id, status=SyncRun.Status.DONE).order_by("-finished_at")
             synced_at = done.values_list("finished_at", flat=True).first()
-        callback = max(inboxes.get(lag.brand_id) or 0.0, 0.0)
         found.append(BrandLag(lag.brand_id, lag.oldest_seconds, callback, synced_at))
     return found
 

@@ -1,12 +1,11 @@
-"""How far behind the inboxes are: for /readyz and the cockpit of the platform."""
+"""How far behind an inbox is: for /readyz."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Count, Min, Q
 
-from tenants.scope import brand_scope
-from wecom.models import CallbackEndpoint, InboxItem
+from wecom.models import InboxItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +18,13 @@ class InboxLag:
     oldest_seconds: float | None
 
 
-def inbox_lags_of_all_brands(*, at: datetime) -> list[InboxLag]:
-    """The lag of every brand with a callback endpoint, one small query in each brand's own scope."""
-    brand_ids = CallbackEndpoint.objects.order_by("brand_id").values_list("brand_id", flat=True).distinct()
-    return [_lag(brand_id, at) for brand_id in brand_ids]
-
-
-def _lag(brand_id: int, at: datetime) -> InboxLag:
+def inbox_lag(*, brand_id: int, at: datetime) -> InboxLag:
+    """How far behind the brand's inbox is at `at`. Scoped."""
     pending, failed = Q(status=InboxItem.Status.PENDING), Q(status=InboxItem.Status.FAILED)
-    with brand_scope(brand_id):
-        row = InboxItem.objects.filter(pending | failed).aggregate(
-            pending=Count("id", filter=pending),
-            failed=Count("id", filter=failed),
-            oldest=Min("received_at", filter=pending),
-        )
-    age = (at - row["oldest"]).total_seconds() if row["oldest"] else None
+    row = InboxItem.objects.filter(pending | failed, brand=brand_id).aggregate(
+        pending=Count("id", filter=pending),
+        failed=Count("id", filter=failed),
+        oldest=Min("received_at", filter=pending),
+    )
+    age = max((at - row["oldest"]).total_seconds(), 0.0) if row["oldest"] else None
     return InboxLag(brand_id, row["pending"], row["failed"], age)
