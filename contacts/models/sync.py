@@ -1,0 +1,48 @@
+"""Full syncs of a corp and their chunks."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from tenants.tables import TenantModel, tenant_key
+from wecom.models import Corp
+
+
+class SyncRun(TenantModel):
+    """One full sync of a corp: its chunks, its counts, and whether they agree with WeCom's."""
+
+    class Status(models.TextChoices):
+        RUNNING = "running", _("进行中")
+        DONE = "done", _("完成")
+        PARTIAL = "partial", _("部分完成")
+        FAILED = "failed", _("失败")
+
+    id = models.BigAutoField(primary_key=True)
+    corp = tenant_key(Corp)
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.RUNNING)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+    counts = models.JSONField(default=dict)
+    """staff, stores, contacts_listed, contacts_stored, follows_added, _revived, _lost, groups, calls"""
+    error = models.TextField(blank=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = _("同步")
+        indexes = [models.Index(fields=["brand", "corp", "-started_at"], name="sync_latest")]
+
+
+class SyncChunk(TenantModel):
+    """At most 100 guides of a run; resumes at its cursor. Losses are swept only for a chunk that completed."""
+
+    id = models.BigAutoField(primary_key=True)
+    run = tenant_key(SyncRun)
+    position = models.IntegerField()
+    userids = ArrayField(models.CharField(max_length=64))
+    cursor = models.TextField(blank=True)
+    completed_at = models.DateTimeField(null=True)
+    follows_seen = models.IntegerField(default=0)
+    attempts = models.IntegerField(default=0)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["brand", "run", "position"], name="chunk_once")]
