@@ -22,6 +22,11 @@ GLOBAL_TABLES = (
     "tenants_seat",
     "tenants_apikey",
     "wecom_callbackendpoint",
+    # What the installation is as a provider: met before any brand is known (decision 0016).
+    "wecom_suite",
+    "wecom_authorisationlink",
+    "wecom_authorisation",
+    "wecom_suitecommand",
     "events_logera",
     "auth_group",
     "auth_group_permissions",
