@@ -59,7 +59,7 @@ def store(*, corp: Corp, seen: Directory, at: datetime) -> dict[str, int]:
     store_members(corp=corp, members=members.values(), guides=guides, at=at)
     gone = Staff.objects.filter(corp=corp, left_at=None).exclude(userid__in=list(members))
     gone.update(left_at=at, is_guide=False)
-    settle_customers_of(before ^ _able(corp))
+    settle_customers_of(before ^ _able(corp), at=at)
     return {"stores": len(stores), "staff": len(members), "guides": len(guides)}
 
 
@@ -89,7 +89,7 @@ def store_one(*, corp: Corp, member: Member, is_guide: bool, at: datetime) -> No
     """Enter one member, and settle the customers if that changes who may be written through. Scoped."""
     before = _able(corp)
     store_members(corp=corp, members=[member], guides=frozenset({member.userid} if is_guide else ()), at=at)
-    settle_customers_of(before ^ _able(corp))
+    settle_customers_of(before ^ _able(corp), at=at)
 
 
 def leave(*, corp: Corp, userid: str, at: datetime) -> None:
@@ -97,7 +97,7 @@ def leave(*, corp: Corp, userid: str, at: datetime) -> None:
     staff = Staff.objects.filter(corp=corp, userid__iexact=userid, left_at=None)
     ids = list(staff.values_list("id", flat=True))
     Staff.objects.filter(id__in=ids).update(left_at=at, is_guide=False, wecom_status=MemberStatus.LEFT)
-    settle_customers_of(ids)
+    settle_customers_of(ids, at=at)
 
 
 def rename(*, corp: Corp, old: str, new: str) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
+from contacts import profile_changes
 from contacts.groups import NEWS, link_members
 from contacts.identity import Attached, Claim, Draft, Key, Ready, attach, canonical
 from contacts.models import Follow, Identity, Staff
@@ -161,11 +162,13 @@ def befriend(
     )
     new = [(staff, contact) for staff, contact, _lost in written if (staff, contact) not in was_lost]
     revived = [(staff, contact) for staff, contact, lost in written if lost is None and was_lost.get((staff, contact))]
-    _refresh(corp, listed, attached)
-    # A contact made a moment ago from a single pair was written settled.
-    several = {owner[each] for each, same in listed.people.items() if len(same) > 1}
-    plain = attached.created - attached.shared - several
-    settle_main_guide({contact for _staff, contact in chain(new, revived) if contact not in plain})
+    known = set() if first_run else set(contact_ids) - attached.created
+    with profile_changes.noted(known, at=at):
+        _refresh(corp, listed, attached)
+        # A contact made a moment ago from a single pair was written settled.
+        several = {owner[each] for each, same in listed.people.items() if len(same) > 1}
+        plain = attached.created - attached.shared - several
+        settle_main_guide({contact for _staff, contact in chain(new, revived) if contact not in plain})
     if attached.fresh:
         link_members(corp=corp, fresh=attached.fresh)
     if not first_run:
@@ -219,15 +222,19 @@ def settle_main_guide(contact_ids: Collection[int]) -> None:
         execute(SETTLE, ids=sorted(contact_ids))
 
 
-def settle_customers_of(staff_ids: Collection[int]) -> None:
-    """The same for every contact who follows one of these guides: for guides who left, came, or changed. Scoped."""
+def settle_customers_of(staff_ids: Collection[int], *, at: datetime) -> None:
+    """The same for every contact who follows one of these guides: for guides who left, came, or changed. Scoped.
+
+    The log is told of the contacts whose main guide changes."""
     if staff_ids:
         found = execute(
             """SELECT DISTINCT contact_id FROM contacts_follow
                WHERE brand_id = current_setting('orchard.brand_id')::bigint AND staff_id = ANY (%(ids)s)""",
             ids=list(staff_ids),
         )
-        settle_main_guide({contact_id for (contact_id,) in found})
+        contact_ids = {contact_id for (contact_id,) in found}
+        with profile_changes.noted(contact_ids, at=at):
+            settle_main_guide(contact_ids)
 
 
 def _guides(corp: Corp, userids: set[str]) -> dict[str, _Guide]:
@@ -340,7 +347,9 @@ def _mourn(ended: Sequence[tuple[int, int, int, datetime]], *, by: Follow.LostBy
     """Settle the contacts of friendships that ended, and tell the log."""
     if not ended:
         return 0
-    settle_main_guide({contact for _brand, _staff, contact, _lost in ended})
+    contact_ids = {contact for _brand, _staff, contact, _lost in ended}
+    with profile_changes.noted(contact_ids, at=at):
+        settle_main_guide(contact_ids)
     events = [
         log.NewEvent(
             type="friend_lost",

@@ -88,6 +88,10 @@ BUILT_IN: dict[str, EventType] = {
             "system",
             {"push_id": "int", "channel": "text", "reason": "text"},
         ),
+        # `old` and `new` are what the field held: text, number or null; a phone number masked.
+        EventType("profile_changed", gettext_lazy("资料变更"), "system", {"field": "text"}),
+        EventType("contact_merged", gettext_lazy("合并客户"), "system", {"merge_id": "int", "other_id": "int"}),
+        EventType("contact_split", gettext_lazy("拆分客户"), "system", {"merge_id": "int", "other_id": "int"}),
         EventType("points_earned", gettext_lazy("获得积分"), "system", _POINTS),
         EventType("points_spent", gettext_lazy("消耗积分"), "system", _POINTS),
     )
