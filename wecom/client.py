@@ -19,6 +19,7 @@ from wecom.calls.groups import GroupCalls
 from wecom.calls.moments import MomentCalls
 from wecom.calls.sends import SendCalls
 from wecom.models import Corp, CorpApp
+from wecom.policy import policy_named
 from wecom.transport import Transport
 
 CONTACT = "contact"
@@ -35,13 +36,17 @@ class WeComClient(DirectoryCalls, CustomerCalls, GroupCalls, SendCalls, MomentCa
 
 
 def client_for(*, brand_id: int, corp_id: int, kind: str = CONTACT) -> WeComClient:
-    """The client of a corp's app. Opens its own scope to read the secret. Raises NotFound for an unknown corp or app.
+    """The client of a corp's app. Opens its own scope to read the secret. Raises NotFound for an unknown corp or app,
+    Misconfigured for one that is no longer connected.
 
     A call that fails for the corp's set-up is noted on the corp, where the console shows it; when the same call works
     again the note goes."""
     with brand_scope(brand_id):
         corp = found(Corp.objects.filter(pk=corp_id))
         app = found(CorpApp.objects.filter(corp=corp_id, kind=kind).order_by("id"))
+    if not app.secret:  # disconnected here, or its authorisation was cancelled in WeCom: nothing is asked
+        ended = policy_named(corp.trouble_code or "wecom.disconnected")
+        raise errors.Misconfigured(ended.detail, remedy=ended.remedy, code=ended.code)
 
     def note(error: errors.Misconfigured) -> None:
         troubles.note(brand_id=brand_id, corp_id=corp_id, error=error, at=timezone.now())

@@ -33,6 +33,8 @@ class WeComError(DomainError):
         super().__init__(detail, remedy=remedy, code=code)
         self.errcode = errcode
         self.api = api
+        self.from_ip = ""
+        """the caller's address as WeCom's answer names it, for people who must register it; empty when it did not"""
 
     def __str__(self) -> str:
         return f"{self.problem_code} api={self.api or '-'} errcode={self.errcode}"

@@ -109,7 +109,7 @@ class Authorisation(models.Model):
 
 
 class SuiteCommand(models.Model):
-    """Global 指令: an authorisation event of a suite, kept until it is carried out; its payload may hold an auth_code."""
+    """Global 指令: an authorisation event of a suite, kept until it is carried out. Its payload may hold a code."""
 
     class Status(models.TextChoices):
         PENDING = "pending", _("待处理")

@@ -78,7 +78,14 @@ _CONTENT = _refused("content_invalid", _("内容不符合企业微信的要求�
 _MEDIA = _refused("media_invalid", _("素材的格式、大小或尺寸不符合企业微信的要求。"), _("换一个文件后重新上传。"))
 _TAG = _state("tag_gone", _("企业微信里没有这个标签。"), SYNC)
 _TRANSFER = _state("transferring", _("客户或群正在继承中。"))
-_PROVIDER = _config("provider_authorisation", _("服务商授权已失效。"), _("请企业重新授权。"))
+REAUTHORISE = _("在 设置 › 企微接入 重新生成授权链接，请企业的管理员扫码授权。")
+_PROVIDER = _config("provider_authorisation", _("服务商授权已失效。"), REAUTHORISE)
+_SUITE = _config("suite_misconfigured", _("服务商应用的凭证不对。"), _("请系统管理员核对服务商应用的 ID 与 Secret。"))
+_TICKET = _config(
+    "suite_ticket",
+    _("服务商应用还没有收到有效的 suite_ticket。"),
+    _("请系统管理员核对服务商后台的指令回调 URL；企业微信每 10 分钟推送一次。"),
+)
 _LICENCE = _config("no_licence", _("员工没有可用的接口许可。"), LICENCE)
 _CODES = _refused("code_expired", _("授权码已用过或过期。"), _("重新打开页面。"))
 _DISCONNECTED = _config("miniprogram_unbound", _("小程序或开放平台账号与企业的绑定不对。"), ADMIN)
@@ -103,10 +110,26 @@ _BY_CODE: tuple[tuple[Policy, tuple[int, ...]], ...] = (
         ),
         (60020,),
     ),
-    (_PROVIDER, (48003, 48004, 40078, 40083, 40084, 40085, 41021, 41022, 41023)),
+    (_PROVIDER, (48004, 40084)),
+    (_SUITE, (48003, 40083, 41021, 41022)),
+    (_TICKET, (40085, 41023)),
+    # our own, which no answer of WeCom's brings
+    (
+        _config("disconnected", _("这个企业已断开接入。"), _("在 设置 › 企微接入 重新接入。")),
+        (),
+    ),
+    (_config("authorisation_cancelled", _("企业取消了对服务商应用的授权。"), REAUTHORISE), ()),
+    (
+        _config(
+            "authorised_elsewhere",
+            _("这个企业已经接入了另一个品牌。"),
+            _("先在那个品牌断开接入，再重新授权。"),
+        ),
+        (),
+    ),
     (_LICENCE, (701008, 701099)),
     (_refused("api_retired", _("企业微信已停用这个接口。")), (48005,)),
-    (_CODES, (42003, 42022, 42007, 40077, 42013, 40029, 42012, 84071, 84090, 91040, 42015)),
+    (_CODES, (42003, 42022, 42007, 40077, 40078, 42013, 40029, 42012, 84071, 84090, 91040, 42015)),
     # parameters (§22.2)
     (_NO_MEMBER, (40003, 46004, 60111, 301021)),
     (

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
@@ -38,12 +39,17 @@ CONNECT_SECONDS = 5
 UPLOAD_SECONDS = 60
 LIMIT_BLOCK_SECONDS = 60
 
+_FROM_IP = re.compile(r"from ip: ([0-9A-Fa-f.:]+)")
+
 Trouble = Callable[[errors.Misconfigured], None]
 Success = Callable[[str], None]
 
 
 class Transport(WeChatClient):
     """Speaks to WeCom as one app of one corp. Thread-safe; cheap to make."""
+
+    TOKEN_PARAMETER = "access_token"  # noqa: S105  (a parameter's name)
+    """by which the token is sent; providers have other token families (reference §2.1)"""
 
     def __init__(
         self,
@@ -101,6 +107,12 @@ class Transport(WeChatClient):
         answer = self._repeated("gettoken", True, lambda: self._send("get", "gettoken", query))
         return str(answer["access_token"]), int(answer.get("expires_in") or 7200)
 
+    def _asked(self, api: str, body: Mapping[str, Any], field: str) -> tuple[str, int]:
+        """A token of another family, by its own call: (token, seconds)."""
+        limits.take(scope=self._scope, api=api)
+        answer = self._repeated(api, True, lambda: self._send("post", api, {}, body))
+        return str(answer[field]), int(answer.get("expires_in") or 7200)
+
     def _with_token(
         self,
         verb: str,
@@ -113,7 +125,7 @@ class Transport(WeChatClient):
         for again in (True, False):
             limits.take(scope=self._scope, api=api)
             token = self.access_token
-            send = partial(self._send, verb, api, {**params, "access_token": token}, body, file, repeatable)
+            send = partial(self._send, verb, api, {**params, self.TOKEN_PARAMETER: token}, body, file, repeatable)
             try:
                 return self._repeated(api, repeatable, send)
             except errors.Misconfigured as refusal:
@@ -149,7 +161,10 @@ class Transport(WeChatClient):
             limits.block(scope=self._scope, api=api, seconds=LIMIT_BLOCK_SECONDS)
         # errmsg carries no more than the code does, but WeCom's support asks for its hint.
         logger.info("wecom.refused", extra={"api": api, "errcode": errcode, "errmsg": str(refusal.errmsg)[:300]})
-        return error_of(errcode, api=api), act in (Act.BUSY, Act.AGAIN)
+        error = error_of(errcode, api=api)
+        named = _FROM_IP.search(str(refusal.errmsg))
+        error.from_ip = named[1] if named else ""
+        return error, act in (Act.BUSY, Act.AGAIN)
 
     def _send(
         self,
