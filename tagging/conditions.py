@@ -29,8 +29,8 @@ from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext_lazy as _
 
-from scrm.lib.errors import FieldError, Text
-from tagging import windows
+from scrm.lib.errors import FieldError, Text, found
+from tagging import changes, windows
 from tagging.params import Param, values
 from tagging.sql import Sql
 from tenants.models import Brand
@@ -57,6 +57,8 @@ class Frame:
     alias: str = "c"
     within: tuple[int, int] | None = None
     """the caller reads only contacts of these ids (first, last): sub-selects need not look at others"""
+    known_at: datetime | None = None
+    """explaining a past moment: only what was known by then counts (tagging.past); None: everything known now"""
 
     def __post_init__(self) -> None:
         # The alias is the one piece of a caller's text that enters the statement.
@@ -74,13 +76,37 @@ class Frame:
 
     def window(self, leaf: Leaf) -> windows.Window:
         """The leaf's window as seen at `at`."""
-        zone = self.zone if leaf.get("calendar") else ZoneInfo("UTC")
+        zone = self.zone if windows.needs_zone(leaf) else ZoneInfo("UTC")
         return windows.window_of(leaf, at=self.at, zone=zone)
+
+    def known(self, events: str = "e") -> list[Sql]:
+        """Said of a reading of events_event under that alias: only events that had been received by `known_at`."""
+        return [] if self.known_at is None else [Sql(f"{events}.received_at <= %s", (self.known_at,))]
+
+    def source(self, table: str) -> Sql:
+        """What to read a table from: itself, or the table as it was at `known_at`, for tables that have a history."""
+        if self.known_at is None:
+            return Sql(table)
+        from tagging import past
+
+        return past.source(table, self)
+
+    def tree_of(self, segment_id: int) -> Any:
+        """The tree of a segment that a leaf names. Scoped; asks once per frame. Raises NotFound."""
+        if segment_id not in self._trees:
+            from tagging.models import Segment
+
+            self._trees[segment_id] = found(Segment.objects.filter(pk=segment_id)).tree
+        return self._trees[segment_id]
+
+    @cached_property
+    def _trees(self) -> dict[int, Any]:
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A leaf names a row of the brand: `type` is tag, staff or store."""
+    """A leaf names a row of the brand: `type` is tag, staff, store or another that `references` knows."""
 
     type: str
     value: int | str
@@ -108,6 +134,16 @@ class Condition(ABC):
     params: ClassVar[tuple[Param, ...]] = ()
     null_rule: ClassVar[Text] = ""
     """what becomes of contacts without a value, in one sentence for the builder"""
+    has_history: ClassVar[bool] = True
+    """whether the leaf can be told for a past moment; if not, explaining one says so and judges by the present"""
+
+    def past_note(self, leaf: Leaf) -> Text:
+        """Why the leaf cannot be told for a past moment; empty if it can."""
+        return "" if self.has_history else _("没有历史记录，按现在的情况判断。")
+
+    def inner(self, leaf: Leaf, frame: Frame) -> Any:
+        """The tree that the leaf stands for, for explaining: of a segment, its own. None for every other leaf."""
+        return None
 
     def check(self, leaf: Leaf, path: str) -> Iterator[FieldError]:
         """What is wrong beyond single fields; called only when each field by itself is right."""
@@ -117,8 +153,18 @@ class Condition(ABC):
         """The rows of the brand that the leaf names."""
         for param in self.params:
             if param.is_reference and leaf.get(param.name) is not None:
-                for value in values(leaf[param.name]):
-                    yield Reference(param.type, value, param.name)
+                yield from (Reference(param.type, value, param.name) for value in values(leaf[param.name]))
+
+    def touched_by(self, leaf: Leaf) -> changes.Touched:
+        """By which events and changed rows its truth can change; a kind that does not know says: by anything."""
+        return changes.ANYTHING
+
+    def next_flip(self, leaf: Leaf, frame: Frame) -> Sql | None:
+        """A timestamptz for the contact frame.alias: the first moment after frame.at at which time alone can change it.
+
+        Too early costs a look, too late is wrong; NULL, or None for the whole kind, says never. A kind that does not
+        know is looked at again within the hour."""
+        return Sql("%s::timestamptz", (frame.at + changes.UNKNOWN,))
 
     @abstractmethod
     def sql(self, leaf: Leaf, frame: Frame) -> Sql:
