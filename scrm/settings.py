@@ -149,6 +149,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_TASK_ROUTES = {
     "events.tasks.*": {"queue": "react"},
+    "wecom.tasks.greet_inbox": {"queue": "welcome"},
     "wecom.tasks.*": {"queue": "wecom"},
     "contacts.tasks.*": {"queue": "wecom"},
     "campaigns.tasks.plan*": {"queue": "plan"},
@@ -158,6 +159,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "events-sweep": {"task": "events.tasks.sweep", "schedule": timedelta(seconds=5)},
     "events-partitions": {"task": "events.tasks.ensure_partitions", "schedule": timedelta(hours=6)},
     "wecom-inbox": {"task": "wecom.tasks.sweep_inbox", "schedule": timedelta(seconds=10)},
+    "wecom-inbox-clean": {"task": "wecom.tasks.clean_inbox", "schedule": timedelta(hours=1)},
     "contacts-sync": {"task": "contacts.tasks.sync_due", "schedule": timedelta(minutes=1)},
     "campaigns-tick": {"task": "campaigns.tasks.tick", "schedule": timedelta(seconds=3)},
     "points-expiry": {"task": "points.tasks.expire_due", "schedule": timedelta(minutes=10)},
@@ -200,6 +202,12 @@ WHITENOISE_AUTOREFRESH = DEBUG
 
 WECOM_API_BASE = text("WECOM_API_BASE", "https://qyapi.weixin.qq.com/cgi-bin/")
 WECOM_TIMEOUT_SECONDS = number("WECOM_TIMEOUT_SECONDS", 10)
+# What WeCom allows of one API, as calls/seconds: a corp, an address, an address of a provider. We stay a little below.
+WECOM_CORP_LIMITS = text("WECOM_CORP_LIMITS", "10000/60,150000/3600")
+WECOM_IP_LIMITS = text("WECOM_IP_LIMITS", "20000/60,600000/3600")
+WECOM_PROVIDER_LIMITS = text("WECOM_PROVIDER_LIMITS", "40000/60,1200000/3600")
+# A name for the address that calls leave from: installations of several addresses name each.
+WECOM_EGRESS = text("WECOM_EGRESS", "default")
 
 # How long a push that was sent can still be recalled.
 ORCHARD_SEND_GRACE_SECONDS = number("ORCHARD_SEND_GRACE_SECONDS", 120)

@@ -37,7 +37,6 @@ ATTEMPTS = 3
 BACKOFF_SECONDS = 0.3
 CONNECT_SECONDS = 5
 UPLOAD_SECONDS = 60
-LIMIT_BLOCK_SECONDS = 60
 
 _FROM_IP = re.compile(r"from ip: ([0-9A-Fa-f.:]+)")
 
@@ -59,6 +58,7 @@ class Transport(WeChatClient):
         api_base: str = "",
         on_trouble: Trouble | None = None,
         on_success: Success | None = None,
+        provider: bool = False,
     ) -> None:
         super().__init__(corpid, secret, timeout=settings.WECOM_TIMEOUT_SECONDS, auto_retry=False)
         base = api_base or settings.WECOM_API_BASE
@@ -68,6 +68,7 @@ class Transport(WeChatClient):
         self._scope = f"{self.API_BASE_URL}{corpid}"
         self._on_trouble = on_trouble
         self._on_success = on_success
+        self._is_provider = provider
 
     def call(
         self,
@@ -102,7 +103,6 @@ class Transport(WeChatClient):
 
     def fetch_access_token(self) -> tuple[str, int]:
         """Ask WeCom for a token (uncached): (token, seconds). Official 91039."""
-        limits.take(scope=self._scope, api="gettoken")  # WeCom bars an address that goes on asking when told to stop
         query = {"corpid": self.corp_id, "corpsecret": self.secret}
         answer = self._repeated("gettoken", True, lambda: self._send("get", "gettoken", query))
         return str(answer["access_token"]), int(answer.get("expires_in") or 7200)
@@ -123,7 +123,6 @@ class Transport(WeChatClient):
         repeatable: bool,
     ) -> dict[str, Any]:
         for again in (True, False):
-            limits.take(scope=self._scope, api=api)
             token = self.access_token
             send = partial(self._send, verb, api, {**params, self.TOKEN_PARAMETER: token}, body, file, repeatable)
             try:
@@ -138,8 +137,9 @@ class Transport(WeChatClient):
         raise AssertionError("unreachable")
 
     def _repeated(self, api: str, repeatable: bool, send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Send up to three times as far as that is safe; raise what it ends in."""
+        """Send up to three times as far as that is safe; raise what it ends in. Every time takes its turn."""
         for attempt in range(1, ATTEMPTS + 1):
+            limits.take(scope=self._scope, api=api, provider=self._is_provider)
             try:
                 return send()
             except WeChatClientException as refusal:
@@ -158,7 +158,7 @@ class Transport(WeChatClient):
         if act is Act.BUSY and not repeatable:
             return _no_answer(api, repeatable, errcode=errcode), False
         if act is Act.WAIT and errcode == limits.FREQUENCY_LIMIT:
-            limits.block(scope=self._scope, api=api, seconds=LIMIT_BLOCK_SECONDS)
+            limits.block(scope=self._scope, api=api)
         # errmsg carries no more than the code does, but WeCom's support asks for its hint.
         logger.info("wecom.refused", extra={"api": api, "errcode": errcode, "errmsg": str(refusal.errmsg)[:300]})
         error = error_of(errcode, api=api)
