@@ -1,6 +1,6 @@
 """The people: staff and stores on the brand's side, contacts with their identities on the other, and what ties them."""
 
-from contacts.models.identity import Identity, IdentityConflict
+from contacts.models.identity import Identity, IdentityConflict, Merge, MergeMoved
 from contacts.models.people import Contact, Staff, Store
 from contacts.models.relations import Follow, GroupChat, GroupMember
 from contacts.models.sync import SyncChunk, SyncRun
@@ -12,6 +12,8 @@ __all__ = [
     "GroupMember",
     "Identity",
     "IdentityConflict",
+    "Merge",
+    "MergeMoved",
     "Staff",
     "Store",
     "SyncChunk",

@@ -66,6 +66,12 @@ class Contact(TenantModel):
     lost_at = models.DateTimeField(_("流失时间"), null=True)
     """since when no guide is followed any more; empty while there is a live follow"""
     created_at = models.DateTimeField()
+    merged_into = tenant_key("contacts.Contact", models.PROTECT, null=True, editable=False)
+    """the contact that this one turned out to be: look-ups of this id answer that one"""
+    gone_at = models.DateTimeField(null=True, editable=False)
+    """since when this row is nobody of its own: merged or erased. A row policy hides such rows; see contacts.gone"""
+    erased_at = models.DateTimeField(null=True, editable=False)
+    """when this person's data was erased: nothing of WeCom's is written to the row again"""
 
     class Meta:
         verbose_name = verbose_name_plural = _("客户")
@@ -74,6 +80,9 @@ class Contact(TenantModel):
             models.Index(fields=["brand", "phone"], name="contact_phone"),
             models.Index(fields=["brand", "main_guide", "id"], name="contact_guide"),
             models.Index(fields=["brand", "-last_active_at", "-id"], name="contact_active"),
+            models.Index(
+                fields=["brand", "merged_into"], name="contact_alias", condition=models.Q(merged_into__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
