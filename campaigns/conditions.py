@@ -3,7 +3,7 @@
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from tagging import conditions
+from tagging import changes, conditions
 from tagging.conditions import Condition, Frame, Leaf, Names
 from tagging.params import Param
 from tagging.sql import Sql
@@ -20,6 +20,14 @@ class SopTouched(Condition):
     def sql(self, leaf: Leaf, frame: Frame) -> Sql:
         """Whether the contact was in the crowd."""
         return Sql(f"EXISTS (SELECT 1 {self._rows(frame)})", (frame.brand_id, leaf["push_id"]))
+
+    def touched_by(self, leaf: Leaf) -> changes.Touched:
+        """The crowd of a step never changes."""
+        return changes.NOTHING
+
+    def next_flip(self, leaf: Leaf, frame: Frame) -> Sql | None:
+        """Never."""
+        return None
 
     def actual(self, leaf: Leaf, frame: Frame) -> Sql:
         """True or false."""

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from tagging import compare, conditions
+from tagging import changes, compare, conditions
 from tagging.conditions import Condition, Frame, Leaf, Names
 from tagging.params import Param
 from tagging.sql import Sql
@@ -30,6 +30,19 @@ class PointsBalance(Condition):
         if compare.holds(op, 0, value):
             return ~self._with_lots(compare.OPPOSITE[op], value, frame)
         return self._with_lots(op, value, frame)
+
+    def touched_by(self, leaf: Leaf) -> changes.Touched:
+        """The contact's lots."""
+        return changes.by_sources("points")
+
+    def next_flip(self, leaf: Leaf, frame: Frame) -> Sql | None:
+        """When the first of the open lots runs out."""
+        return Sql(
+            "(SELECT min(l.expires_at) FROM points_pointsaccount a"  # noqa: S608
+            " JOIN points_lot l ON l.brand_id = a.brand_id AND l.account_id = a.id AND l.remaining > 0"
+            f" WHERE a.brand_id = %s AND a.contact_id = {frame.alias}.id AND l.expires_at > %s)",
+            (frame.brand_id, frame.at),
+        )
 
     def actual(self, leaf: Leaf, frame: Frame) -> Sql:
         """The balance."""

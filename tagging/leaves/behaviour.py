@@ -1,6 +1,6 @@
 """Conditions on the behaviour log: how often, how recently, how much."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -8,13 +8,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from scrm.lib.errors import FieldError
-from tagging import compare, event_filter, event_types, windows
+from tagging import changes, compare, event_filter, event_types, windows
 from tagging.conditions import Condition, Frame, Leaf, Names
 from tagging.params import Param, shown
 from tagging.sql import Sql, all_of, exists
 
 EVENT = Param("event", gettext_lazy("行为"), "event", required=True)
 WHERE = Param("where", gettext_lazy("筛选"), "where")
+SINCE = Param("since_event", gettext_lazy("自上次某行为以来"), "event")
+WINDOW = (*windows.PARAMS, SINCE)
 RECENCY_OPS = (("within", gettext_lazy("窗口内有过")), ("not_within", gettext_lazy("窗口内没有")))
 EVIDENCE = 20
 
@@ -27,29 +29,20 @@ class _OnEvents(Condition):
 
     def check(self, leaf: Leaf, path: str) -> Iterator[FieldError]:
         """The event must be in the catalogue, its filter fit, its window be possible."""
-        event = leaf["event"]
-        if not isinstance(event, str) or not event_types.is_known(event):
-            yield FieldError(
-                f"{path}.event",
-                "tagging.unknown_event",
-                _("行为目录里没有 %(event)s。") % {"event": shown(event)},
-                _("可用的行为：%(types)s；品牌自定义的以 x_ 开头。") % {"types": _("、").join(event_types.names())},
-            )
+        wrong = [*check_event(leaf["event"], f"{path}.event")]
+        if leaf.get("since_event") is not None:
+            wrong += check_event(leaf["since_event"], f"{path}.since_event")
+        yield from wrong
+        if wrong:
             return
         if leaf.get("where") is not None:
-            yield from event_filter.check(leaf["where"], event=event, path=f"{path}.where")
-        yield from windows.check(leaf, path, required=self.window_required)
+            yield from event_filter.check(leaf["where"], event=leaf["event"], path=f"{path}.where")
+        required = self.window_required and leaf.get("since_event") is None
+        yield from windows.check(leaf, path, required=required)
 
     def actual(self, leaf: Leaf, frame: Frame) -> Sql:
-        """{count, sum_fen, last_at, event_ids: the 20 latest} of the events that count, in the window."""
-        where = all_of([*_matching(leaf, frame), _of_contact(frame)])
-        return Sql(
-            "(SELECT jsonb_build_object('count', count(*), 'sum_fen', coalesce(sum(e.amount_fen), 0),"  # noqa: S608
-            " 'last_at', max(e.occurred_at),"
-            f" 'event_ids', coalesce(to_jsonb((array_agg(e.id ORDER BY e.occurred_at DESC))[1:{EVIDENCE}]), '[]'))"
-            f" FROM events_event e WHERE {where.text})",
-            where.params,
-        )
+        """{count, sum_fen, last_at, event_ids: the 20 latest, events: the 5 latest with time and properties}."""
+        return evidence(matching(leaf, frame), frame)
 
     def actual_text(self, leaf: Leaf, actual: Any, zone: ZoneInfo) -> str:
         """3 次，最近 2026-11-20 12:00."""
@@ -60,9 +53,17 @@ class _OnEvents(Condition):
         last = windows.local_text(actual["last_at"], zone)
         return _("%(said)s，最近 %(last)s") % {"said": said, "last": last}
 
+    def touched_by(self, leaf: Leaf) -> changes.Touched:
+        """Events of the type, and those that begin the window."""
+        return changes.by_events(*(leaf[name] for name in ("event", "since_event") if leaf.get(name)))
+
+    def next_flip(self, leaf: Leaf, frame: Frame) -> Sql | None:
+        """When the first of the events that count leaves the window, or one whose moment is to come enters it."""
+        return any_flip(leaf, frame, [leaf["event"]])
+
     def _subject(self, leaf: Leaf) -> str:
         """近 30 天 商品浏览（品类 婴童）"""
-        return _("%(window)s %(event)s") % {"window": windows.phrase(leaf), "event": _named(leaf)}
+        return _("%(window)s %(event)s") % {"window": window_phrase(leaf), "event": named(leaf)}
 
 
 class EventCount(_OnEvents):
@@ -74,7 +75,7 @@ class EventCount(_OnEvents):
     params = (
         EVENT,
         WHERE,
-        *windows.PARAMS,
+        *WINDOW,
         compare.OP,
         Param("value", gettext_lazy("次数"), "int", required=True, maximum=1_000_000, unit=gettext_lazy("次")),
     )
@@ -86,7 +87,12 @@ class EventCount(_OnEvents):
 
     def sql(self, leaf: Leaf, frame: Frame) -> Sql:
         """Semi-join for "at least once"; else a join with the contacts whose count is so."""
-        return _aggregated(leaf, frame, "count(*)", at_least=1)
+        return aggregated(matching(leaf, frame), frame, COUNT, leaf["op"], leaf["value"])
+
+    def next_flip(self, leaf: Leaf, frame: Frame) -> Sql | None:
+        """When there are no longer enough: for "3 or more", when the third latest leaves the window."""
+        enough = _enough(leaf["op"], leaf["value"])
+        return super().next_flip(leaf, frame) if enough is None else last_flip(leaf, frame, enough)
 
     def sentence(self, leaf: Leaf, names: Names) -> str:
         """近 30 天 商品浏览 ≥ 3 次; 近 30 天 没有 商品浏览."""
@@ -110,13 +116,17 @@ class EventRecency(_OnEvents):
         EVENT,
         WHERE,
         Param("op", gettext_lazy("比较"), "choice", required=True, choices=RECENCY_OPS),
-        *windows.PARAMS,
+        *WINDOW,
     )
 
     def sql(self, leaf: Leaf, frame: Frame) -> Sql:
         """Whether an event that counts lies in the window."""
-        found = exists("events_event e", [*_matching(leaf, frame), *frame.in_range("e.contact_id"), _of_contact(frame)])
+        found = exists("events_event e", [*matching(leaf, frame), *frame.in_range("e.contact_id"), of_contact(frame)])
         return found if leaf["op"] == "within" else ~found
+
+    def next_flip(self, leaf: Leaf, frame: Frame) -> Sql | None:
+        """When the latest of the events that count leaves the window; the others make no difference."""
+        return last_flip(leaf, frame, 1)
 
     def actual(self, leaf: Leaf, frame: Frame) -> Sql:
         """As the others, but of all time: "not within 30 days" wants to know when it last was."""
@@ -138,7 +148,7 @@ class EventSum(_OnEvents):
     params = (
         EVENT,
         WHERE,
-        *windows.PARAMS,
+        *WINDOW,
         compare.OP,
         Param("value", gettext_lazy("金额"), "int", required=True, maximum=10**13, unit=gettext_lazy("分")),
     )
@@ -158,7 +168,7 @@ class EventSum(_OnEvents):
 
     def sql(self, leaf: Leaf, frame: Frame) -> Sql:
         """A join with the contacts whose sum is so."""
-        return _aggregated(leaf, frame, "coalesce(sum(e.amount_fen), 0)")
+        return aggregated(matching(leaf, frame), frame, SUM_FEN, leaf["op"], leaf["value"])
 
     def actual_text(self, leaf: Leaf, actual: Any, zone: ZoneInfo) -> str:
         """¥199.00（2 次，最近 …）."""
@@ -176,38 +186,143 @@ def yuan(fen: int) -> str:
     return f"{sign}¥{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
 
 
-def _matching(leaf: Leaf, frame: Frame) -> list[Sql]:
-    """Which events count, whoever's they are."""
-    window = frame.window(leaf)
-    made = [Sql("e.brand_id = %s AND e.type = %s", (frame.brand_id, leaf["event"]))]
-    if window.start is not None:
-        made.append(Sql("e.occurred_at >= %s", (window.start,)))
-    made.append(Sql("e.occurred_at < %s", (window.end,)))
-    return made + event_filter.conditions_sql(leaf.get("where") or {}, event=leaf["event"])
+COUNT = Sql("count(*)")
+SUM_FEN = Sql("coalesce(sum(e.amount_fen), 0)")
 
 
-def _of_contact(frame: Frame) -> Sql:
+def check_event(event: Any, path: str) -> Iterator[FieldError]:
+    """The type must be in the catalogue, or one of a brand's own."""
+    if not isinstance(event, str) or not event_types.is_known(event):
+        yield FieldError(
+            path,
+            "tagging.unknown_event",
+            _("行为目录里没有 %(event)s。") % {"event": shown(event)},
+            _("可用的行为：%(types)s；品牌自定义的以 x_ 开头。") % {"types": _("、").join(event_types.names())},
+        )
+
+
+def matching(leaf: Leaf, frame: Frame, *, types: Sequence[str] = ()) -> list[Sql]:
+    """Which events count, whoever's they are; `types` instead of the leaf's event."""
+    of_type = Sql("e.type = ANY (%s)", (list(types),)) if types else Sql("e.type = %s", (leaf["event"],))
+    made = [Sql("e.brand_id = %s", (frame.brand_id,)), of_type, *windows.inside("e.occurred_at", frame.window(leaf))]
+    if leaf.get("since_event") is not None:
+        made.append(_since(leaf["since_event"], frame))
+    return [*made, *frame.known("e"), *event_filter.conditions_sql(leaf.get("where") or {}, event=leaf["event"])]
+
+
+def _since(event: str, frame: Frame) -> Sql:
+    """Later than the contact's last event of that type; of contacts who have none, every event."""
+    where = all_of(
+        [
+            Sql("x.brand_id = %s AND x.contact_id = e.contact_id", (frame.brand_id,)),
+            Sql("x.type = %s AND x.occurred_at < %s", (event, frame.at)),
+            *frame.known("x"),
+        ]
+    )
+    last = f"(SELECT max(x.occurred_at) FROM events_event x WHERE {where.text})"  # noqa: S608
+    return Sql(f"e.occurred_at > coalesce({last}, '-infinity')", where.params)
+
+
+def of_contact(frame: Frame) -> Sql:
+    """The outer contact's events."""
     return Sql(f"e.contact_id = {frame.alias}.id")
 
 
-def _aggregated(leaf: Leaf, frame: Frame, aggregate: str, *, at_least: int | None = None) -> Sql:
-    """Whether the aggregate over the contact's events compares so; over no events it is 0.
+def evidence(events: Sequence[Sql], frame: Frame) -> Sql:
+    """What happened: count, sum, first and last moment, ids of the 20 latest, the 5 latest in full."""
+    where = all_of([*events, of_contact(frame)])
+    latest = "ORDER BY e.occurred_at DESC, e.id DESC"
+    return Sql(
+        "(SELECT jsonb_build_object('count', count(*), 'sum_fen', coalesce(sum(e.amount_fen), 0),"  # noqa: S608
+        " 'first_at', min(e.occurred_at), 'last_at', max(e.occurred_at),"
+        f" 'event_ids', coalesce(to_jsonb((array_agg(e.id {latest}))[1:{EVIDENCE}]), '[]'),"
+        " 'events', coalesce(to_jsonb((array_agg(jsonb_build_object('id', e.id, 'at', e.occurred_at, 'type', e.type,"
+        f" 'props', e.props) {latest}))[1:5]), '[]'))"
+        f" FROM events_event e WHERE {where.text})",
+        where.params,
+    )
 
-    If 0 compares so, everybody holds but those whose events say otherwise: contacts without events need no row."""
-    op, value = leaf["op"], leaf["value"]
-    without_events = compare.holds(op, 0, value)
-    having = compare.OPPOSITE[op] if without_events else op
-    counted = [*_matching(leaf, frame), *frame.in_range("e.contact_id")]
-    if at_least is not None and (having, value) in (("gte", at_least), ("gt", at_least - 1), ("ne", at_least - 1)):
-        found = exists("events_event e", [*counted, _of_contact(frame)])
+
+def aggregated(
+    events: Sequence[Sql], frame: Frame, aggregate: Sql, op: str, value: Any, *, empty: int | None = 0
+) -> Sql:
+    """Whether the aggregate over the contact's events compares so; over no events it is `empty` (None: never holds).
+
+    If that compares so, everybody holds but those whose events say otherwise: contacts without events need no row."""
+    without_events = empty is not None and compare.includes(op, empty, value)
+    counted = [*events, *frame.in_range("e.contact_id")]
+    having = compare.OPPOSITE.get(op, op) if without_events else op
+    if aggregate == COUNT and (having, value) in (("gte", 1), ("gt", 0), ("ne", 0)):
+        found = exists("events_event e", [*counted, of_contact(frame)])
         return ~found if without_events else found
     where = all_of(counted)
-    grouped = (
+    test = compare.sql(aggregate, op, value, negated=without_events)
+    grouped = Sql(
         f"(SELECT e.contact_id FROM events_event e WHERE {where.text} AND e.contact_id IS NOT NULL"  # noqa: S608
-        f" GROUP BY e.contact_id HAVING {aggregate} {compare.SQL_OF[having]} %s) s"
+        f" GROUP BY e.contact_id HAVING {test.text}) s",
+        (*where.params, *test.params),
     )
-    found = Sql(exists(grouped, [Sql(f"s.contact_id = {frame.alias}.id")]).core, (*where.params, value))
+    found = exists(grouped, [Sql(f"s.contact_id = {frame.alias}.id")])
     return ~found if without_events else found
+
+
+def _lasting(leaf: Leaf, frame: Frame, types: Sequence[str]) -> list[Sql]:
+    """The contact's events that count once their moment has come and the window has not left them."""
+    window = frame.window(leaf)
+    made = [Sql("e.brand_id = %s AND e.type = ANY (%s)", (frame.brand_id, list(types))), of_contact(frame)]
+    if window.start is not None:
+        made.append(Sql("e.occurred_at >= %s", (window.start,)))
+    return [*made, *frame.known("e"), *event_filter.conditions_sql(leaf.get("where") or {}, event=leaf["event"])]
+
+
+def any_flip(leaf: Leaf, frame: Frame, types: Sequence[str]) -> Sql | None:
+    """When the first of the events that count leaves the window, or one whose moment is to come enters it."""
+    flip = changes.row_flip(leaf, frame, "e.occurred_at")
+    where = all_of(_lasting(leaf, frame, types))
+    leaves = Sql(
+        f"(SELECT min({flip.text}) FROM events_event e WHERE {where.text})",  # noqa: S608
+        (*flip.params, *where.params),
+    )
+    return changes.earliest([leaves, *_since_flip(leaf, frame)])
+
+
+def last_flip(leaf: Leaf, frame: Frame, enough: int) -> Sql | None:
+    """When the `enough`-th latest of the events that count leaves the window; or one to come enters it."""
+    flip = changes.row_flip(leaf, frame, "e.occurred_at")
+    lasting = _lasting(leaf, frame, [leaf["event"]])
+    past, ahead = (all_of([*lasting, Sql(f"e.occurred_at {sign} %s", (frame.at,))]) for sign in ("<", ">="))
+    out = Sql(
+        f"(SELECT {flip.text} FROM events_event e WHERE {past.text}"  # noqa: S608
+        " ORDER BY e.occurred_at DESC LIMIT 1 OFFSET %s)",
+        (*flip.params, *past.params, enough - 1),
+    )
+    enters = Sql(
+        f"(SELECT min(e.occurred_at) + {changes.TICK} FROM events_event e WHERE {ahead.text})",  # noqa: S608
+        ahead.params,
+    )
+    return changes.earliest([out, enters, *_since_flip(leaf, frame)])
+
+
+def _since_flip(leaf: Leaf, frame: Frame) -> list[Sql]:
+    """When an event whose moment is to come begins the window anew."""
+    if leaf.get("since_event") is None:
+        return []
+    where = all_of(
+        [
+            Sql("x.brand_id = %s AND x.type = %s", (frame.brand_id, leaf["since_event"])),
+            Sql(f"x.contact_id = {frame.alias}.id AND x.occurred_at >= %s", (frame.at,)),
+            *frame.known("x"),
+        ]
+    )
+    return [
+        Sql(f"(SELECT min(x.occurred_at) + {changes.TICK} FROM events_event x WHERE {where.text})", where.params)  # noqa: S608
+    ]
+
+
+def _enough(op: str, value: int) -> int | None:
+    """From how many events on the comparison says something else; None: not one number."""
+    enough = {"gte": value, "lt": value, "gt": value + 1, "lte": value + 1}.get(op)
+    return enough if enough else None
 
 
 def _below_zero(leaf: Leaf, path: str) -> Iterator[FieldError]:
@@ -220,13 +335,22 @@ def _below_zero(leaf: Leaf, path: str) -> Iterator[FieldError]:
         )
 
 
-def _named(leaf: Leaf) -> str:
+def named(leaf: Leaf) -> str:
+    """商品浏览（品类 婴童）"""
     return event_types.label_of(leaf["event"]) + event_filter.phrase(leaf.get("where") or {}, event=leaf["event"])
 
 
+def window_phrase(leaf: Leaf) -> str:
+    """近 30 天; 自上次 支付订单 以来."""
+    if leaf.get("since_event") is None:
+        return windows.phrase(leaf)
+    said = _("自上次 %(event)s 以来") % {"event": event_types.label_of(leaf["since_event"])}
+    return _("%(window)s、%(said)s") % {"window": windows.phrase(leaf), "said": said} if windows.is_said(leaf) else said
+
+
 def _some_of(leaf: Leaf) -> str:
-    return _("%(window)s 有过 %(event)s") % {"window": windows.phrase(leaf), "event": _named(leaf)}
+    return _("%(window)s 有过 %(event)s") % {"window": window_phrase(leaf), "event": named(leaf)}
 
 
 def _none_of(leaf: Leaf) -> str:
-    return _("%(window)s 没有 %(event)s") % {"window": windows.phrase(leaf), "event": _named(leaf)}
+    return _("%(window)s 没有 %(event)s") % {"window": window_phrase(leaf), "event": named(leaf)}

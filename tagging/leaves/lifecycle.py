@@ -17,10 +17,10 @@ from django.utils.translation import gettext_lazy
 
 from contacts.models import Contact
 from scrm.lib.errors import FieldError, Text
-from tagging import params, windows
+from tagging import changes, params, windows
 from tagging.conditions import Condition, Frame, Leaf, Names
 from tagging.params import Param
-from tagging.sql import Sql
+from tagging.sql import Sql, all_of
 
 NEW_DAYS = 7
 SILENT_DAYS = 30
@@ -71,6 +71,16 @@ class Lifecycle(Condition):
         stage = _stage(leaf, frame)
         return Sql(f"{stage.text} = ANY (%s::text[])", (*stage.params, params.values(leaf["stage"])))
 
+    def touched_by(self, leaf: Leaf) -> changes.Touched:
+        """The contact's own row."""
+        return changes.by_sources("contact")
+
+    def next_flip(self, leaf: Leaf, frame: Frame) -> Sql | None:
+        """When a new one is no longer new, or an active one becomes silent."""
+        silent = timedelta(days=leaf.get("silent_days") or SILENT_DAYS)
+        ends = (("first_added_at", timedelta(days=NEW_DAYS)), ("last_active_at", silent))
+        return changes.earliest([changes.passing(f"{frame.alias}.{name}", long, frame.at) for name, long in ends])
+
     def actual(self, leaf: Leaf, frame: Frame) -> Sql:
         """{stage, last_active_at}."""
         stage = _stage(leaf, frame)
@@ -119,9 +129,17 @@ class Lost(Condition):
         window = frame.window(leaf)
         column = f"{frame.alias}.lost_at"
         found = Sql(f"{column} IS NOT NULL")
-        if window.start is not None:
-            found = Sql(f"({column} IS NOT NULL AND {column} >= %s AND {column} < %s)", (window.start, window.end))
+        if windows.is_said(leaf):
+            found = all_of([found, *windows.inside(column, window)])
         return ~found if leaf.get("op") == "is_not" else found
+
+    def touched_by(self, leaf: Leaf) -> changes.Touched:
+        """The contact's own row."""
+        return changes.by_sources("contact")
+
+    def next_flip(self, leaf: Leaf, frame: Frame) -> Sql | None:
+        """When the loss leaves the window."""
+        return changes.row_flip(leaf, frame, f"{frame.alias}.lost_at")
 
     def actual(self, leaf: Leaf, frame: Frame) -> Sql:
         """lost_at, or null."""
@@ -134,7 +152,7 @@ class Lost(Condition):
     def sentence(self, leaf: Leaf, names: Names) -> str:
         """近 30 天 流失; 未流失."""
         lost = leaf.get("op") != "is_not"
-        if all(leaf.get(name) is None for name in ("days", "hours", "calendar")):
+        if not windows.is_said(leaf):
             return _("已流失") if lost else _("未流失")
         said = _("%(window)s 流失") if lost else _("%(window)s 没有流失")
         return said % {"window": windows.phrase(leaf)}

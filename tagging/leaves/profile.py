@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from scrm.lib.errors import FieldError, Text
-from tagging import params, windows
+from tagging import changes, params, windows
 from tagging.conditions import Condition, Frame, Leaf, Names
 from tagging.params import Param
 from tagging.sql import Sql, any_of
@@ -133,6 +133,17 @@ class Profile(Condition):
             # Not just "is not null": an unknown gender is 0 and an unknown source ''.
             test = Sql(f"({test.text} AND {(~missing).text})", test.params)
         return any_of([test, missing]) if leaf.get("or_missing") and field.missing else test
+
+    def touched_by(self, leaf: Leaf) -> changes.Touched:
+        """The contact's own row."""
+        return changes.by_sources("contact")
+
+    def next_flip(self, leaf: Leaf, frame: Frame) -> Sql | None:
+        """When the moment leaves its window, or becomes old enough."""
+        column = f"{frame.alias}.{FIELDS[leaf['field']].name}"
+        if leaf["op"] == "older_than":
+            return changes.passing(column, timedelta(days=leaf["days"]), frame.at)
+        return changes.row_flip(leaf, frame, column) if leaf["op"] == "within" else None
 
     def actual(self, leaf: Leaf, frame: Frame) -> Sql:
         """The value; of a phone number only whether there is one."""

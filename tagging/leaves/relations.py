@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from scrm.lib.errors import FieldError
-from tagging import params
+from tagging import changes, params
 from tagging.conditions import Condition, Frame, Leaf, Names
 from tagging.params import Param
 from tagging.sql import Sql, exists
@@ -72,19 +72,29 @@ class FollowedBy(Condition):
                     (frame.brand_id, params.values(leaf["store"])),
                 )
             )
-        found = exists("contacts_follow f", made)
+        follows = frame.source("contacts_follow")
+        found = exists(Sql(f"{follows.text} f", follows.params), made)
         return ~found if leaf.get("op") == "has_not" else found
+
+    def touched_by(self, leaf: Leaf) -> changes.Touched:
+        """The contact's friendships; where a guide works is looked at when the contact is."""
+        return changes.by_sources("follow")
+
+    def next_flip(self, leaf: Leaf, frame: Frame) -> Sql | None:
+        """Never by time alone."""
+        return None
 
     def actual(self, leaf: Leaf, frame: Frame) -> Sql:
         """The contact's friendships, latest first: [{staff_id, guide, store, state, added_at, lost_at}], or null."""
+        follows = frame.source("contacts_follow")
         return Sql(
             "(SELECT jsonb_agg(to_jsonb(x)) FROM (SELECT f.staff_id, w.name AS guide, s.name AS store, f.state,"  # noqa: S608
-            " f.added_at, f.lost_at FROM contacts_follow f"
+            f" f.added_at, f.lost_at FROM {follows.text} f"
             " JOIN contacts_staff w ON w.brand_id = f.brand_id AND w.id = f.staff_id"
             " LEFT JOIN contacts_store s ON s.brand_id = w.brand_id AND s.id = w.store_id"
             f" WHERE f.brand_id = %s AND f.contact_id = {frame.alias}.id"
             f" ORDER BY f.lost_at IS NULL DESC, f.added_at DESC, f.staff_id LIMIT {SHOWN}) x)",
-            (frame.brand_id,),
+            (*follows.params, frame.brand_id),
         )
 
     def actual_text(self, leaf: Leaf, actual: Any, zone: ZoneInfo) -> str:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from scrm.lib.errors import FieldError
-from tagging import params, windows
+from tagging import changes, params, windows
 from tagging.conditions import Condition, Frame, Leaf, Names, Reference
 from tagging.params import Param
 from tagging.sql import Sql, all_of, exists
@@ -50,20 +50,32 @@ class HasTag(Condition):
     def sql(self, leaf: Leaf, frame: Frame) -> Sql:
         """A semi-join with the live tags."""
         made = [*_live(frame), _of_tags(leaf, frame)]
-        window = frame.window(leaf)
-        if window.start is not None:
-            made.append(Sql("t.given_at >= %s AND t.given_at < %s", (window.start, window.end)))
-        found = exists("tagging_contacttag t", made)
+        if windows.is_said(leaf):
+            made += windows.inside("t.given_at", frame.window(leaf))
+        found = exists(_tags(frame), made)
         return ~found if leaf.get("op") == "has_not" else found
+
+    def touched_by(self, leaf: Leaf) -> changes.Touched:
+        """The contact's tags."""
+        return changes.by_sources("tag")
+
+    def next_flip(self, leaf: Leaf, frame: Frame) -> Sql | None:
+        """When the first of the tags runs out, or was given too long ago. (An expired tag is gone at that moment.)"""
+        where = all_of([*_live(frame), _of_tags(leaf, frame)])
+        flip = changes.row_flip(leaf, frame, "t.given_at")
+        return Sql(
+            f"(SELECT min(least(t.expires_at, {flip.text})) FROM tagging_contacttag t WHERE {where.text})",  # noqa: S608
+            (*flip.params, *where.params),
+        )
 
     def actual(self, leaf: Leaf, frame: Frame) -> Sql:
         """The live tags of those asked for: [{tag_id, given_at, source, expires_at, evidence}], or null."""
-        where = all_of([*_live(frame), _of_tags(leaf, frame)])
+        where, tags = all_of([*_live(frame), _of_tags(leaf, frame)]), _tags(frame)
         return Sql(
             "(SELECT jsonb_agg(jsonb_build_object('tag_id', t.tag_id, 'given_at', t.given_at, 'source', t.source,"  # noqa: S608
             " 'expires_at', t.expires_at, 'evidence', t.evidence) ORDER BY t.given_at DESC)"
-            f" FROM tagging_contacttag t WHERE {where.text})",
-            where.params,
+            f" FROM {tags.text} WHERE {where.text})",
+            (*tags.params, *where.params),
         )
 
     def actual_text(self, leaf: Leaf, actual: Any, zone: ZoneInfo) -> str:
@@ -76,10 +88,15 @@ class HasTag(Condition):
         """有标签 兴趣·婴童; 近 7 天 打上标签 …."""
         tags = names.of("tag", leaf["tag"] if leaf.get("tag_id") is None else leaf["tag_id"])
         has_not = leaf.get("op") == "has_not"
-        if any(leaf.get(name) is not None for name in ("days", "hours", "calendar")):
+        if windows.is_said(leaf):
             said = _("%(window)s 没有打上标签 %(tags)s") if has_not else _("%(window)s 打上标签 %(tags)s")
             return said % {"window": windows.phrase(leaf), "tags": tags}
         return (_("没有标签 %(tags)s") if has_not else _("有标签 %(tags)s")) % {"tags": tags}
+
+
+def _tags(frame: Frame) -> Sql:
+    table = frame.source("tagging_contacttag")
+    return Sql(f"{table.text} t", table.params)
 
 
 def _live(frame: Frame) -> list[Sql]:
