@@ -1,33 +1,32 @@
 """One token for all processes; it may be revoked, lost or refused at any time."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+import time
 
 import pytest
 from django.utils import translation
 
+from bench.crowd import Crowd
 from tests.wecom.conftest import forget
+from tests.wecom.valkey import own_valkey
 from wecom import errors
 from wecom.client import WeComClient
 from wecom.models import Corp
 
-ROOT = Path(__file__).resolve().parents[2]
-
-CALLER = """
-import django, sys
-django.setup()
-from wecom.client import WeComClient
-wecom = WeComClient(corpid=sys.argv[1], secret=sys.argv[2])
-print("ready", flush=True)
-sys.stdin.readline()
-print(len(wecom.follow_users()), flush=True)
-"""
-
 
 def gettokens(simulator):
     return simulator.get("/_sim/counters")["calls"].get("gettoken", 0)
+
+
+def until_called(simulator, more):
+    """Return when the guides were asked for so many times more."""
+    deadline, before = time.monotonic() + 30, followed(simulator)
+    while followed(simulator) < before + more:
+        assert time.monotonic() < deadline, "nobody calls"
+        time.sleep(0.02)
+
+
+def followed(simulator):
+    return simulator.get("/_sim/counters")["calls"].get("externalcontact/get_follow_user_list", 0)
 
 
 def test_many_calls_share_one_token(simulator, link):
@@ -37,33 +36,65 @@ def test_many_calls_share_one_token(simulator, link):
     assert gettokens(simulator) == 1
 
 
-def test_processes_that_start_together_ask_for_one_token(simulator, link):
-    simulator.post("/_sim/faults", {"path": "gettoken", "mode": "slow", "delay": 0.5})
-    environment = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "scrm.settings",
-        "WECOM_API_BASE": simulator.api_base,
-    }
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", CALLER, link.corpid, link.secret],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _process in range(2)
-    ]
-    for process in processes:
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    counts = [process.communicate(timeout=60)[0] for process in processes]
+@pytest.fixture(scope="module")
+def valkey(tmp_path_factory):
+    """A server of our own: the suite's must not be emptied under others."""
+    with own_valkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
 
-    assert counts == ["4\n", "4\n"]
-    assert gettokens(simulator) == 1
+
+def crowd(simulator, link, *, many=8, lasts=0.0, **environment):
+    return Crowd(
+        many=many,
+        corpid=link.corpid,
+        secret=link.secret,
+        lasts=lasts,
+        WECOM_API_BASE=simulator.api_base,
+        **environment,
+    )
+
+
+def test_eight_processes_that_start_together_after_expiry_ask_for_one_token(simulator, link):
+    link.wecom.follow_users()
+    simulator.post("/_sim/clock", {"advance_seconds": 7300})  # Redis still has the token that WeCom will refuse
+    simulator.post("/_sim/faults", {"path": "gettoken", "mode": "slow", "delay": 0.3})
+    with crowd(simulator, link) as processes:
+        processes.go()
+        told = processes.told()
+
+    assert [each["done"] for each in told] == [1] * 8
+    assert [each["failed"] for each in told] == [[]] * 8
+    assert gettokens(simulator) == 1 + 1
+
+
+def test_a_redis_emptied_in_the_middle_fails_no_call(simulator, link, valkey):
+    valkey.flush()
+    with crowd(simulator, link, lasts=1.5, REDIS_URL=valkey.url) as processes:
+        processes.go()
+        for _time in range(3):
+            until_called(simulator, 20)
+            valkey.flush()
+        until_called(simulator, 20)
+        told = processes.told()
+
+    assert [each["failed"] for each in told] == [[]] * 8
+    assert all(each["done"] > 1 for each in told)
+    assert gettokens(simulator) <= 1 + 3 * 8
+
+
+def test_a_redis_that_goes_away_in_the_middle_fails_no_call(simulator, link, valkey):
+    valkey.flush()
+    with crowd(simulator, link, many=4, lasts=2.0, REDIS_URL=valkey.url) as processes:
+        processes.go()
+        until_called(simulator, 40)
+        valkey.stop()
+        until_called(simulator, 40)
+        valkey.start()
+        until_called(simulator, 20)
+        told = processes.told()
+
+    assert [each["failed"] for each in told] == [[]] * 4
+    assert gettokens(simulator) <= 1 + 2 * 4
 
 
 def test_a_token_revoked_in_the_middle_is_renewed_once(simulator, link):
