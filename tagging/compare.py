@@ -7,6 +7,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from tagging.params import Param
+from tagging.sql import Sql
 
 CHOICES = (
     ("gte", _("≥")),
@@ -16,6 +17,8 @@ CHOICES = (
     ("lte", _("≤")),
     ("lt", _("<")),
 )
+BETWEEN = ("between", _("介于"))
+"""with a value of [low, high], both included"""
 OP = Param("op", _("比较"), "choice", required=True, choices=CHOICES)
 SQL_OF = {"gte": ">=", "gt": ">", "eq": "=", "ne": "<>", "lte": "<=", "lt": "<"}
 SIGN_OF = {"gte": "≥", "gt": ">", "eq": "=", "ne": "≠", "lte": "≤", "lt": "<"}
@@ -33,3 +36,24 @@ _TEST: dict[str, Callable[[Any, Any], bool]] = {
 def holds(op: str, left: int, right: int) -> bool:
     """Whether `left op right`."""
     return _TEST[op](left, right)
+
+
+def includes(op: str, number: int, value: Any) -> bool:
+    """`holds`, also for between."""
+    return bool(value[0] <= number <= value[1]) if op == "between" else holds(op, number, value)
+
+
+def sql(expression: Sql, op: str, value: Any, *, negated: bool = False) -> Sql:
+    """`expression op value` in SQL; negated, its opposite. NULL if the expression is."""
+    if op == "between":
+        word = "NOT BETWEEN" if negated else "BETWEEN"
+        return Sql(f"{expression.text} {word} %s AND %s", (*expression.params, *value))
+    sign = SQL_OF[OPPOSITE[op] if negated else op]
+    return Sql(f"{expression.text} {sign} %s", (*expression.params, value))
+
+
+def phrase(op: str, value: Any, said: Callable[[Any], str] = str) -> str:
+    """`≥ 3`, `介于 3–5`; `said` puts one number into words."""
+    if op == "between":
+        return f"{said(value[0])}–{said(value[1])}"
+    return f"{SIGN_OF[op]} {said(value)}"

@@ -15,6 +15,10 @@ MAX_VALUES = 100
 MAX_TEXT = 200
 
 
+REFERENCES = ("tag", "staff", "store", "group", "segment", "push", "sop")
+"""types whose value is the id of a row of the brand; apps to the right say how to look theirs up (references)"""
+
+
 @dataclass(frozen=True, slots=True)
 class Param:
     """One field of a leaf: its name, what it takes, and between which bounds."""
@@ -22,7 +26,7 @@ class Param:
     name: str
     label: Text
     type: str
-    """int, text, bool, choice, datetime (ISO 8601 with offset), event, where, any; or a reference: tag, staff, store"""
+    """int, text, bool, choice, datetime (ISO 8601 with offset), event, where, steps, any; or one of REFERENCES"""
     required: bool = False
     many: bool = False
     """a list of 1 to 100 of them is taken too, and means any of them"""
@@ -35,7 +39,7 @@ class Param:
     @property
     def is_reference(self) -> bool:
         """Whether the value is the id of another row of the brand."""
-        return self.type in ("tag", "staff", "store")
+        return self.type in REFERENCES
 
 
 def check(params: Sequence[Param], leaf: Mapping[str, Any], path: str) -> Iterator[FieldError]:
@@ -118,7 +122,7 @@ def _missing(param: Param, path: str) -> FieldError:
 
 
 def _check_one(param: Param, value: Any, path: str) -> Iterator[FieldError]:
-    if param.type in ("int", "tag", "staff", "store"):
+    if param.type == "int" or param.is_reference:
         low = 1 if param.is_reference else param.minimum
         if not is_whole(value):
             yield _wrong_type(param, value, path)
@@ -177,5 +181,9 @@ def _wanted(param: Param) -> str:
         "tag": _("填标签的 id。"),
         "staff": _("填员工的 id。"),
         "store": _("填门店的 id。"),
+        "group": _("填客户群的 id。"),
+        "segment": _("填人群的 id。"),
+        "push": _("填推送的 id。"),
+        "sop": _("填流程的 id。"),
     }
     return wanted.get(param.type, _("填一个值。"))

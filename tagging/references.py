@@ -1,19 +1,54 @@
-"""The rows of a brand that conditions name: tags, guides, stores. Looked up together, one query a type."""
+"""The rows of a brand that conditions name: tags, guides, stores, groups, segments. One query a type.
+
+Apps to the right add theirs (pushes, SOPs) with `register`."""
 
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Model, Q, QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from contacts.models import Staff, Store
-from scrm.lib.errors import FieldError
+from contacts.models import GroupChat, Staff, Store
+from scrm.lib.errors import FieldError, Text
 from tagging import compiler
 from tagging.conditions import Reference
-from tagging.models import Tag
+from tagging.models import Segment, Tag
 from tagging.params import shown
 
 Known = dict[tuple[str, int | str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """How rows of one type are found."""
+
+    all: Callable[[], "QuerySet[Any]"]
+    """those that a tree may name; asked inside the brand's scope"""
+    label: Text
+    remedy: Text
+    search: str = "name"
+    label_of: Callable[[Any], str] = str
+
+
+_ROWS: dict[str, Rows] = {
+    "tag": Rows(Tag.objects.all, gettext_lazy("标签"), gettext_lazy("先建这个标签，或选一个已有的。")),
+    "staff": Rows(Staff.objects.all, gettext_lazy("员工"), gettext_lazy("选一位已同步的导购。")),
+    "store": Rows(Store.objects.all, gettext_lazy("门店"), gettext_lazy("选一家已同步的门店。")),
+    "group": Rows(GroupChat.objects.all, gettext_lazy("客户群"), gettext_lazy("选一个已同步的客户群。")),
+    "segment": Rows(
+        lambda: Segment.objects.filter(archived_at=None),
+        gettext_lazy("人群"),
+        gettext_lazy("选一个没有归档的人群。"),
+    ),
+}
+
+
+def register(type_: str, rows: Rows) -> None:
+    """Say how rows of a type of an app to the right are found; called in AppConfig.ready()."""
+    _ROWS[type_] = rows
 
 
 def names_of(tree: Any) -> Known:
@@ -23,37 +58,39 @@ def names_of(tree: Any) -> Known:
         for reference in compiler.kind_of(leaf).references(leaf):
             wanted[reference.type].add(reference.value)
     known: Known = {}
-    if wanted["tag"]:
-        known |= _tags(wanted["tag"])
-    if wanted["staff"]:
-        for staff in Staff.objects.filter(pk__in=wanted["staff"]):
-            known["staff", staff.pk] = str(staff)
-    if wanted["store"]:
-        for store in Store.objects.filter(pk__in=wanted["store"]):
-            known["store", store.pk] = store.name
+    for type_, values in wanted.items():
+        if type_ == "tag":
+            known |= _tags(values)
+        else:
+            rows = _ROWS[type_]
+            known |= {(type_, row.pk): rows.label_of(row) for row in rows.all().filter(pk__in=values)}
     return known
 
 
 def unknown(path: str, reference: Reference) -> FieldError:
     """The message for a row that is not there, or is another brand's."""
-    words = {
-        "tag": (_("没有标签 %(value)s。"), _("先建这个标签，或选一个已有的。")),
-        "staff": (_("没有员工 %(value)s。"), _("选一位已同步的导购。")),
-        "store": (_("没有门店 %(value)s。"), _("选一家已同步的门店。")),
-    }
-    message, remedy = words[reference.type]
-    return FieldError(path, "tagging.unknown_reference", message % {"value": shown(reference.value)}, remedy)
+    rows = _ROWS[reference.type]
+    message = _("没有这个%(what)s：%(value)s。") % {"what": rows.label, "value": shown(reference.value)}
+    return FieldError(path, "tagging.unknown_reference", message, rows.remedy)
 
 
 def choices(type_: str, *, search: str = "", limit: int = 20) -> dict[str, Any]:
-    """For a picker: {"total": how many match, "items": [{"value", "label"}, …]} of tag, staff or store. Scoped."""
-    queries = {
-        "tag": Tag.objects.filter(Q(name__contains=search) | Q(group__contains=search)).order_by("group", "name", "id"),
-        "staff": Staff.objects.filter(is_guide=True, name__contains=search).order_by("name", "id"),
-        "store": Store.objects.filter(name__contains=search).order_by("name", "id"),
+    """For a picker: {"total": how many match, "items": [{"value", "label"}, …]} of a reference's type. Scoped."""
+    rows = _ROWS[type_]
+    found: QuerySet[Model] = rows.all().filter(**{f"{rows.search}__contains": search}).order_by(rows.search, "pk")
+    if type_ == "tag":
+        found = Tag.objects.filter(Q(name__contains=search) | Q(group__contains=search)).order_by("group", "name", "id")
+    elif type_ == "staff":
+        found = found.filter(is_guide=True)
+    return {
+        "total": found.count(),
+        "items": [{"value": row.pk, "label": rows.label_of(row)} for row in found[:limit]],
     }
-    rows = queries[type_]
-    return {"total": rows.count(), "items": [{"value": row.pk, "label": str(row)} for row in rows[:limit]]}
+
+
+def offered_types() -> list[str]:
+    """The types that `choices` knows."""
+    return list(_ROWS)
 
 
 def _tags(wanted: set[int | str]) -> Known:

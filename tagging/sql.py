@@ -37,10 +37,14 @@ def any_of(parts: Sequence[Sql]) -> Sql:
     return _joined(parts, " OR ", FALSE)
 
 
-def exists(source: str, where: Sequence[Sql], *, select: str = "1") -> Sql:
+def exists(source: "str | Sql", where: Sequence[Sql], *, select: str = "1") -> Sql:
     """EXISTS over `source`; the planner makes a semi-join of it, and an anti-join of its negation."""
+    table = source if isinstance(source, Sql) else Sql(source)
     condition = all_of(where)
-    return Sql(f"EXISTS (SELECT {select} FROM {source} WHERE {condition.text})", condition.params)  # noqa: S608
+    return Sql(
+        f"EXISTS (SELECT {select} FROM {table.core} WHERE {condition.text})",  # noqa: S608
+        (*table.params, *condition.params),
+    )
 
 
 def _joined(parts: Sequence[Sql], word: str, empty: Sql) -> Sql:
