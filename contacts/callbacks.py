@@ -4,29 +4,40 @@ An event says little and may come late, twice or out of order. So what it is abo
 is dated by WeCom's own clock (CreateTime): only then can it be told from a friendship that began after it."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
+from django.db import connection
+from django.db.models.functions import Lower
 from django.utils import timezone
 
 from contacts import directory, follows, groups
+from contacts.identity import canonical
 from contacts.models import Follow, GroupChat, Staff, Store
+from contacts.sets import clean
+from events import log
 from scrm.lib.errors import found
+from scrm.lib.ids import made_id
 from tenants.scope import brand_scope
 from wecom import inbox
 from wecom.client import WeComClient, client_for
-from wecom.errors import Rejected
+from wecom.errors import Rejected, WeComError
 from wecom.inbox import CallbackEvent
 from wecom.models import Corp
-from wecom.types import FollowedContact
+from wecom.types import ContactDetail, FollowedContact
 
 logger = logging.getLogger(__name__)
 
 SETTLING = timedelta(minutes=10)
 """Details can lag behind their event (api-reference §4.3): for so long a contradiction means "read again"."""
 
+READERS = 4
+"""customers read from WeCom at a time"""
+
 Handler = Callable[[CallbackEvent], None]
+Failures = dict[int, Exception]
+"""by item id"""
 
 
 class NotYet(Exception):
@@ -35,21 +46,53 @@ class NotYet(Exception):
 
 def register() -> None:
     """Called when the app starts."""
-    inbox.register("change_external_contact", on_contact)
+    inbox.register_many("change_external_contact", on_contacts)
     inbox.register("change_external_chat", on_group)
     inbox.register("change_contact", on_staff)
 
 
 def on_contact(event: CallbackEvent) -> None:
     """A customer was added, edited or lost. Opens its own scopes; repeating it changes nothing."""
-    handlers: Mapping[str, Handler] = {
-        "add_external_contact": _added,
-        "add_half_external_contact": _half_added,
-        "edit_external_contact": _edited,
-        "del_external_contact": _deleted_by_staff,
-        "del_follow_user": _deleted_by_contact,
-    }
-    _dispatch(event, handlers)
+    for failure in on_contacts([event]).values():
+        raise failure
+
+
+def on_contacts(events: Sequence[CallbackEvent]) -> Failures:
+    """The same for neighbours in the inbox of one corp: each customer is read once, all are written at once.
+
+    What is read is how things stand after all of these events, and a loss has its own time: so their order among
+    themselves does not matter."""
+    failed: Failures = {}
+    told = [event for event in events if event.change_type in READ | LOST.keys() and _is_whole(event, failed)]
+    if not told:
+        return failed
+    readable = [event for event in told if event.change_type in READ]
+    read_at = timezone.now()
+    details = _read_all(readable, failed)
+    fine = [event for event in readable if event.item_id not in failed]
+    try:
+        _befriend(events[0], {event.text("ExternalUserID") for event in fine}, details, read_at)
+    except Exception:
+        if len(fine) < 2:
+            raise
+        # One customer's data must not hold up the others.
+        for event in fine:
+            try:
+                _befriend(event, {event.text("ExternalUserID")}, details, read_at)
+            except Exception as failure:  # whatever it is, it is this item's
+                failed[event.item_id] = failure
+    for event in fine:
+        follows_of = details[event.text("ExternalUserID")]
+        if event.change_type == "add_external_contact" and not _shows(follows_of, event) and _is_fresh(event):
+            failed.setdefault(event.item_id, NotYet("the friendship is not shown yet"))
+    _lose([event for event in told if event.change_type in LOST])
+    _tell_failed_transfers([event for event in fine if event.change_type == "transfer_fail"])
+    return failed
+
+
+READ = {"add_external_contact", "add_half_external_contact", "edit_external_contact", "transfer_fail"}
+"""what makes us read the customer again; of a half-added one WeCom shows nothing until the guide adds back"""
+LOST = {"del_external_contact": Follow.LostBy.STAFF, "del_follow_user": Follow.LostBy.CONTACT}
 
 
 def on_group(event: CallbackEvent) -> None:
@@ -76,51 +119,120 @@ def _dispatch(event: CallbackEvent, handlers: Mapping[str, Handler]) -> None:
         handler(event)
 
 
-def _added(event: CallbackEvent) -> None:
-    if not _read_customer(event) and _is_fresh(event):
-        raise NotYet("the friendship is not shown yet")
+def _is_whole(event: CallbackEvent, failed: Failures) -> bool:
+    for name in ("UserID", "ExternalUserID"):
+        try:
+            _text(event, name)
+        except ValueError as lack:
+            failed[event.item_id] = lack
+            return False
+    return True
 
 
-def _half_added(event: CallbackEvent) -> None:
-    """The guide has not added back: WeCom shows nothing of the pair until then (api-reference §21.1)."""
-    _read_customer(event)
+def _read_all(events: Sequence[CallbackEvent], failed: Failures) -> dict[str, ContactDetail | None]:
+    """The customers of these events as WeCom shows them; None: nobody follows any more, or not yet as far as it shows.
+
+    When WeCom is out of reach or wants a pause, nobody else is asked: all that is left has failed likewise."""
+    if not events:
+        return {}
+    wecom = _wecom(events[0])
+    ids = list(dict.fromkeys(event.text("ExternalUserID") for event in events))
+    found_out: dict[str, ContactDetail | WeComError | None] = {}
+    with ThreadPoolExecutor(max_workers=min(READERS, len(ids))) as readers:
+        trouble: WeComError | None = None
+        for some in (ids[place : place + READERS] for place in range(0, len(ids), READERS)):
+            answers = [trouble] * len(some) if trouble else list(readers.map(lambda each: _read(wecom, each), some))
+            found_out.update(zip(some, answers, strict=True))
+            trouble = trouble or next((each for each in answers if isinstance(each, WeComError)), None)
+    for event in events:
+        answer = found_out[event.text("ExternalUserID")]
+        if isinstance(answer, WeComError):
+            failed[event.item_id] = answer
+    return {each: answer for each, answer in found_out.items() if not isinstance(answer, WeComError)}
 
 
-def _edited(event: CallbackEvent) -> None:
-    _read_customer(event)
-
-
-def _read_customer(event: CallbackEvent) -> bool:
-    """Read the customer with all who follow, and write that; whether the event's guide is among them."""
-    wecom = _wecom(event)
-    read_at = timezone.now()
+def _read(wecom: WeComClient, external_userid: str) -> ContactDetail | WeComError | None:
     try:
-        detail = wecom.external_contact(external_userid=_text(event, "ExternalUserID"))
-    except Rejected:  # nobody follows any more, or not yet as far as WeCom shows
-        return False
-    pairs = [FollowedContact(detail.person, follow) for follow in detail.follows]
+        return wecom.external_contact(external_userid=external_userid)
+    except Rejected:
+        return None
+    except WeComError as trouble:
+        return trouble
+    finally:
+        connection.close()  # this thread's: noting the corp's trouble may have opened one
+
+
+def _befriend(
+    event: CallbackEvent, external_userids: Set[str], details: Mapping[str, ContactDetail | None], read_at: datetime
+) -> None:
+    """Write these customers with all who follow them."""
+    shown = [detail for each in sorted(external_userids) if (detail := details[each]) is not None]
+    pairs = [FollowedContact(detail.person, follow) for detail in shown for follow in detail.follows]
+    if not pairs:
+        return
     with brand_scope(event.brand_id):
         corp = found(Corp.objects.filter(pk=event.corp_id))
         follows.befriend(corp=corp, listed=follows.Listed.of(corp, pairs), read_at=read_at, at=timezone.now())
-    userid = _text(event, "UserID").lower()
-    return any(follow.userid.lower() == userid for follow in detail.follows)
 
 
-def _deleted_by_staff(event: CallbackEvent) -> None:
-    moved = event.payload.get("Source") == "DELETE_BY_TRANSFER"
-    _lose(event, Follow.LostBy.TRANSFER if moved else Follow.LostBy.STAFF)
+def _shows(detail: ContactDetail | None, event: CallbackEvent) -> bool:
+    """Whether the event's guide is among those who follow."""
+    userid = event.text("UserID").lower()
+    return detail is not None and any(follow.userid.lower() == userid for follow in detail.follows)
 
 
-def _deleted_by_contact(event: CallbackEvent) -> None:
-    _lose(event, Follow.LostBy.CONTACT)
+def _lose(events: Sequence[CallbackEvent]) -> None:
+    if not events:
+        return
+    with brand_scope(events[0].brand_id):
+        staff = _staff_of(events)
+        for by in Follow.LostBy:
+            losses = [
+                follows.Loss(staff[userid], event.text("ExternalUserID"), _told_at(event))
+                for event in events
+                if _lost_by(event) == by and (userid := event.text("UserID").lower()) in staff
+            ]
+            if losses:
+                follows.lose(losses=losses, by=by, at=timezone.now())
 
 
-def _lose(event: CallbackEvent, by: Follow.LostBy) -> None:
-    with brand_scope(event.brand_id):
-        staff = Staff.objects.filter(corp=event.corp_id, userid__iexact=_text(event, "UserID")).first()
-        if staff is not None:
-            loss = follows.Loss(staff.id, _text(event, "ExternalUserID"), _told_at(event))
-            follows.lose(losses=[loss], by=by, at=timezone.now())
+def _lost_by(event: CallbackEvent) -> Follow.LostBy:
+    if event.text("Source") == "DELETE_BY_TRANSFER":
+        return Follow.LostBy.TRANSFER
+    return LOST[event.change_type]
+
+
+def _tell_failed_transfers(events: Sequence[CallbackEvent]) -> None:
+    """The log says which customer did not go over to which guide, and why in WeCom's word."""
+    if not events:
+        return
+    with brand_scope(events[0].brand_id):
+        staff = _staff_of(events)
+        log.write(
+            [
+                log.NewEvent(
+                    type="transfer_failed",
+                    occurred_at=_told_at(event),
+                    id=made_id(event.brand_id, "transfer_failed", event.corp_id, event.item_id),
+                    identity=(
+                        "external_userid",
+                        canonical("external_userid", event.text("ExternalUserID"), scope=event.corpid),
+                    ),
+                    props={"staff_id": staff[userid], "reason": clean(event.text("FailReason"), 100)},
+                    source="wecom",
+                )
+                for event in events
+                if (userid := event.text("UserID").lower()) in staff
+            ],
+            at=timezone.now(),
+        )
+
+
+def _staff_of(events: Sequence[CallbackEvent]) -> dict[str, int]:
+    """Our numbers of the events' members, by userid in lower case. Scoped."""
+    userids = {event.text("UserID").lower() for event in events}
+    rows = Staff.objects.filter(corp=events[0].corp_id).annotate(lower=Lower("userid")).filter(lower__in=userids)
+    return dict(rows.values_list("lower", "id"))
 
 
 def _group_seen(event: CallbackEvent) -> None:
@@ -195,9 +307,11 @@ def _text(event: CallbackEvent, name: str) -> str:
 
 
 def _told_at(event: CallbackEvent) -> datetime:
-    """When it happened by WeCom's clock; when we received it if WeCom does not say."""
-    told: Any = event.payload.get("CreateTime") or event.payload.get("TimeStamp")
-    return datetime.fromtimestamp(int(told), UTC) if told else event.received_at
+    """When it happened by WeCom's clock; when we received it if WeCom does not say, or not in seconds."""
+    told = inbox.told_at(event.payload)
+    if told.isdigit() and len(told) < 12:
+        return datetime.fromtimestamp(int(told), UTC)
+    return event.received_at
 
 
 def _is_fresh(event: CallbackEvent) -> bool:

@@ -13,10 +13,27 @@ from wechatpy.enterprise.crypto import WeChatCrypto
 from wechatpy.enterprise.exceptions import InvalidCorpIdException
 from wechatpy.exceptions import InvalidSignatureException
 
+from scrm.lib.errors import Text
 from wecom.errors import BadCallback
 
 # What wechatpy's slicing, base64, AES and decoding raise on a body that was cut or changed under a right signature.
 _DAMAGE = (binascii.Error, ValueError, IndexError, struct.error, AssertionError, TypeError, KeyError)
+
+REFUSALS: dict[str, tuple[Text, Text]] = {
+    "wecom.bad_signature": (
+        _("签名不对：请求不是企业微信发的，或 Token 不一致。"),
+        _("把设置页上的 Token 和 EncodingAESKey 重新填到企业微信管理后台的“接收消息”里。"),
+    ),
+    "wecom.wrong_receiver": (
+        _("这个回调属于另一个企业。"),
+        _("检查企业微信管理后台里填的回调 URL 是不是这个企业的。"),
+    ),
+    "wecom.bad_callback": (
+        _("回调内容无法解密：不完整，或 EncodingAESKey 不一致。"),
+        _("把设置页上的 Token 和 EncodingAESKey 重新填到企业微信管理后台的“接收消息”里。"),
+    ),
+}
+"""problem code of a refused callback -> what is wrong, what to do"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +51,11 @@ def opened(sealed: str, seal: Seal, *, token: str, aes_key: str, corpid: str) ->
         crypto = WeChatCrypto(token, aes_key, corpid)
         return str(crypto.check_signature(seal.signature, seal.timestamp, seal.nonce, sealed))
     except InvalidSignatureException as wrong:
-        raise BadCallback(
-            _("签名不对：请求不是企业微信发的，或 Token 不一致。"),
-            remedy=_("把设置页上的 Token 和 EncodingAESKey 重新填到企业微信管理后台的“接收消息”里。"),
-            code="wecom.bad_signature",
-        ) from wrong
+        raise _refused("wecom.bad_signature") from wrong
     except InvalidCorpIdException as wrong:
-        raise BadCallback(_("这个回调属于另一个企业。"), code="wecom.wrong_receiver") from wrong
+        raise _refused("wecom.wrong_receiver") from wrong
     except _DAMAGE as damage:
-        raise BadCallback(_("回调内容无法解密：不完整，或 EncodingAESKey 不一致。")) from damage
+        raise _refused("wecom.bad_callback") from damage
 
 
 def envelope(body: bytes) -> str:
@@ -57,6 +70,11 @@ def envelope(body: bytes) -> str:
 def message(plain: str) -> dict[str, Any]:
     """The fields of an opened message; nested elements are dicts, repeated ones lists. Raises BadCallback."""
     return _fields(plain.encode())
+
+
+def _refused(code: str) -> BadCallback:
+    detail, remedy = REFUSALS[code]
+    return BadCallback(detail, remedy=remedy, code=code)
 
 
 def _fields(body: bytes) -> dict[str, Any]:

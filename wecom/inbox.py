@@ -1,42 +1,60 @@
 """The inbox of callbacks: what WeCom tells is checked, kept as it came and acknowledged at once; the work comes after.
 
-    receive ──> InboxItem (pending) ──> drain: claim ──> handlers ──> done
-                                                   └── fails ──> due again later … ──> failed ──> replay
+    receive ──> InboxItem (pending) ──> wecom.draining ──> handlers ──> done
+                    │                        └── fails ──> due again later … ──> failed ──> replay
+                    └── has a WelcomeCode ──> greeter, from a queue of its own
 
 An event that WeCom delivers twice is one row (`dedupe_key`). Handlers may be called again for the same item and must be
-harmless then. One drain per brand runs at a time, so that a contact's events are handled in the order they came;
-customers just added come first, since their welcome code dies after 20 seconds."""
+harmless then. This module receives and keeps; what then happens to an item is in `wecom.draining`."""
 
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import F
+from django.db import connection, transaction
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from scrm.lib.errors import Conflict, found
 from tenants.scope import brand_scope
-from wecom import crypto
+from wecom import crypto, troubles
 from wecom.crypto import Seal
-from wecom.errors import BadCallback, Misconfigured, StillDispatching, Throttled, Unreachable
+from wecom.errors import BadCallback
 from wecom.models import CallbackEndpoint, Corp, InboxItem
 
 logger = logging.getLogger("wecom")
 
-LEASE = timedelta(minutes=3)
-"""A claimed item comes back after this if its worker died."""
-BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 7200))
-PATIENT_STEPS = 4
-"""Who only waits for WeCom or an operator asks every ten minutes in the end."""
-WELCOME_SECONDS = 20
-# The same change reported to two apps of the corp, or delivered twice, differs in these at most.
-_NOT_THE_CHANGE = {"ToUserName", "AgentID", "WelcomeCode"}
+WELCOME_TIME = timedelta(seconds=20)
+"""how long a WelcomeCode lives (api-reference §12.4)"""
+KEPT = timedelta(days=30)
+"""how long a callback that was handled or ignored is kept; failed ones stay until they are replayed"""
+SWEPT_AT_ONCE = 2000
+REPLAYED_AT_ONCE = 5000
+UNREADABLE = "unreadable"
+"""event name of a message that was sealed rightly and cannot be read"""
+UNNAMED = "unnamed"
+DEEPEST = 50
+"""levels of nesting in a message; WeCom's have three"""
+
+# How a message is wrapped, not what happened: these differ between the two envelopes (§4.4), two apps of one corp, or
+# two deliveries. What they say of the event itself is in the key under a name of its own.
+_ENVELOPE = {"ToUserName", "AgentID", "WelcomeCode", "SuiteId", "AuthCorpId", "MsgType"}
+_ENVELOPE |= {"Event", "InfoType", "CreateTime", "TimeStamp", "FromUserName"}
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+KEEP = """
+INSERT INTO wecom_inboxitem (brand_id, corp_id, dedupe_key, event, change_type, payload, received_at, status, attempts,
+                             due_at, error, welcome_due)
+VALUES (%(brand)s, %(corp)s, %(key)s, %(event)s, %(change)s, %(payload)s, %(at)s, 'pending', 0, %(at)s, '', %(welcome)s)
+ON CONFLICT (brand_id, corp_id, dedupe_key) DO NOTHING
+RETURNING id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +78,71 @@ class CallbackEvent:
     def items(self, name: str) -> list[str]:
         """A list field (`<MemChangeList><Item>…`), empty when absent."""
         inner = self.payload.get(name)
-        rows = inner.get("Item") if isinstance(inner, dict) else None
+        rows = inner.get("Item") if isinstance(inner, dict) else inner
         return [str(row) for row in rows] if isinstance(rows, list) else [str(rows)] if rows else []
 
 
 Handler = Callable[[CallbackEvent], None]
-_handlers: dict[str, list[Handler]] = {}
+ManyHandler = Callable[[Sequence[CallbackEvent]], Mapping[int, Exception]]
+"""some events of one brand in the order they came -> what failed, by item id"""
+Greeter = Callable[[Sequence[CallbackEvent]], Sequence[int]]
+"""events with a WelcomeCode -> ids of the items to offer again while their code lives"""
+Wake = Callable[[int, bool], Any]
+"""(brand_id, whether a welcome waits)"""
+
+
+@dataclass(frozen=True, slots=True)
+class OneByOne:
+    """A handler of single events in the form of one of many."""
+
+    handler: Handler
+
+    def __call__(self, events: Sequence[CallbackEvent]) -> Mapping[int, Exception]:
+        failed: dict[int, Exception] = {}
+        for event in events:
+            try:
+                self.handler(event)
+            except Exception as failure:  # whatever a handler of another app raises, the item is kept and tried again
+                failed[event.item_id] = failure
+        return failed
+
+
+_handlers: dict[str, list[ManyHandler]] = {}
+_greeters: list[Greeter] = []
 
 
 def register(event: str, handler: Handler) -> None:
     """Let `handler` work on callbacks of this event (`change_external_contact`). Several are called in this order.
 
     It opens its own scopes, may call WeCom, must be idempotent. Raising: all handlers run again later."""
+    register_many(event, OneByOne(handler))
+
+
+def register_many(event: str, handler: ManyHandler) -> None:
+    """The same for a handler that takes what has gathered at once: it returns the failures by item id.
+
+    When it raises, every item of that call has failed."""
     handlers = _handlers.setdefault(event, [])
     if handler not in handlers:
         handlers.append(handler)
+
+
+def handlers_of(event: str) -> Sequence[ManyHandler]:
+    """Who works on this event."""
+    return _handlers.get(event, [])
+
+
+def register_greeter(greeter: Greeter) -> None:
+    """Let `greeter` answer WelcomeCodes. It is called once for each, soon, and not in the order of the inbox.
+
+    It opens its own scopes and calls WeCom; what it returns is offered to it again."""
+    if greeter not in _greeters:
+        _greeters.append(greeter)
+
+
+def greeters() -> Sequence[Greeter]:
+    """Who answers WelcomeCodes."""
+    return _greeters
 
 
 # -- receiving --------------------------------------------------------------------------------------------------------
@@ -82,46 +150,101 @@ def register(event: str, handler: Handler) -> None:
 
 def verify_url(*, endpoint_id: UUID, seal: Seal, echostr: str) -> str:
     """The plain echo of WeCom's handshake (§4.2). Opens its own scope. Raises NotFound, BadCallback."""
-    _brand_id, corp = _corp_behind(endpoint_id)
+    endpoint = found(CallbackEndpoint.objects.filter(pk=endpoint_id))
+    with brand_scope(endpoint.brand_id):
+        corp = found(Corp.objects.filter(pk=endpoint.corp_id))
     return _opened(corp, echostr, seal)
 
 
-def receive(*, endpoint_id: UUID, seal: Seal, body: bytes, at: datetime, wake: Callable[[int], Any]) -> bool:
+def receive(*, endpoint_id: UUID, seal: Seal, body: bytes, at: datetime, wake: Wake) -> bool:
     """Check and keep a posted callback (§4.3); False for one that is here already, which changes nothing.
 
-    Opens its own scope; `wake(brand_id)` is called after the commit of a new one. Raises NotFound, BadCallback: nothing
-    is kept."""
-    brand_id, corp = _corp_behind(endpoint_id)
-    payload = crypto.message(_opened(corp, crypto.envelope(body), seal))
-    event = str(payload.get("Event") or payload.get("InfoType") or payload.get("MsgType") or "")
-    if not event:
-        raise BadCallback(_("回调里没有事件类型。"))
-    kept = {
-        "event": event[:64],
-        "change_type": str(payload.get("ChangeType") or "")[:64],
-        "payload": payload,
-        "received_at": at,
-        "due_at": at,
-    }
-    with brand_scope(brand_id):
-        item, new = InboxItem.objects.get_or_create(corp_id=corp.pk, dedupe_key=dedupe_key(payload), defaults=kept)
-        if new:
-            transaction.on_commit(lambda: wake(brand_id))
-    logger.info("wecom.callback", extra={"brand": brand_id, "item": item.pk, "event": item.event, "new": new})
-    return new
+    Opens its own scope; `wake(brand_id, is_welcome)` is called after the commit of a new one. A message that was sealed
+    rightly is kept even if it cannot be read. Raises NotFound; BadCallback: nothing is kept, and the corp is told."""
+    endpoint = found(CallbackEndpoint.objects.filter(pk=endpoint_id))
+    try:
+        with brand_scope(endpoint.brand_id):
+            corp = found(Corp.objects.filter(pk=endpoint.corp_id))
+            fields = _read(_opened(corp, crypto.envelope(body), seal))
+            item_id = _keep(corp, fields, at)
+            if item_id is not None:
+                transaction.on_commit(lambda: wake(endpoint.brand_id, _has_welcome(fields)))
+    except BadCallback as refusal:
+        troubles.note_refused_callback(
+            brand_id=endpoint.brand_id, corp_id=endpoint.corp_id, code=refusal.problem_code, at=at
+        )
+        raise
+    logger.info("wecom.callback", extra={"brand": endpoint.brand_id, "item": item_id, "event": event_of(fields)})
+    return item_id is not None
 
 
-def dedupe_key(payload: dict[str, Any]) -> str:
-    """What happened, as a hash: all fields but those that vary between deliveries; a message is its MsgId."""
-    said = {"MsgId": payload["MsgId"]} if payload.get("MsgId") else payload
-    said = {name: value for name, value in said.items() if name not in _NOT_THE_CHANGE}
+def event_of(fields: Mapping[str, Any]) -> str:
+    """What kind of event it is, in either envelope; messages by their type."""
+    named = fields.get("Event") or fields.get("InfoType") or fields.get("MsgType")
+    return named if isinstance(named, str) else UNNAMED
+
+
+def told_at(fields: Mapping[str, Any]) -> str:
+    """Unix seconds by WeCom's clock, as it wrote them; empty if it did not."""
+    told = fields.get("CreateTime") or fields.get("TimeStamp") or ""
+    return told if isinstance(told, str) else ""
+
+
+def dedupe_key(fields: Mapping[str, Any]) -> str:
+    """What happened, as a hash: the same for both envelopes, for two apps of the corp, and for a repeated delivery.
+
+    A message is its MsgId; an event what it is, when it was and all it says (§4.3)."""
+    if fields.get("MsgId"):
+        said: dict[str, Any] = {"MsgId": fields["MsgId"]}
+    else:
+        said = {name: value for name, value in fields.items() if name not in _ENVELOPE}
+        said |= {"/event": event_of(fields), "/at": told_at(fields)}
+        if fields.get("FromUserName") not in (None, "", "sys"):
+            said["/from"] = fields["FromUserName"]  # a member, in events of an app
     return hashlib.sha256(json.dumps(said, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
-def _corp_behind(endpoint_id: UUID) -> tuple[int, Corp]:
-    endpoint = found(CallbackEndpoint.objects.filter(pk=endpoint_id))
-    with brand_scope(endpoint.brand_id):
-        return endpoint.brand_id, found(Corp.objects.filter(pk=endpoint.corp_id))
+def _read(plain: str) -> dict[str, Any]:
+    """The message's fields, all text; of one that can't be read, the text itself under the event `unreadable`."""
+    try:
+        fields = _storable(crypto.message(plain), DEEPEST)
+    except (BadCallback, RecursionError):
+        return {"Event": UNREADABLE, "Text": _UNSTORABLE.sub("�", plain)}
+    return dict(fields)
+
+
+def _storable(value: Any, levels: int) -> Any:
+    """As XML would have told it: numbers as text, and nothing that the database cannot hold."""
+    if levels == 0:
+        raise RecursionError
+    if isinstance(value, dict):
+        return {_UNSTORABLE.sub("�", name): _storable(inner, levels - 1) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_storable(inner, levels - 1) for inner in value]
+    return "" if value is None else _UNSTORABLE.sub("�", str(value))
+
+
+def _keep(corp: Corp, fields: Mapping[str, Any], at: datetime) -> int | None:
+    """The new row's id, None if it is there already. Scoped."""
+    change = fields.get("ChangeType")
+    row: dict[str, Any] = {
+        "brand": corp.brand_id,
+        "corp": corp.pk,
+        "key": dedupe_key(fields),
+        "event": event_of(fields)[:64],
+        "change": change[:64] if isinstance(change, str) else "",
+        "payload": json.dumps(fields, ensure_ascii=False),
+        "at": at,
+        "welcome": _has_welcome(fields),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(KEEP, row)
+        new = cursor.fetchone()
+    return new[0] if new else None
+
+
+def _has_welcome(fields: Mapping[str, Any]) -> bool:
+    return bool(fields.get("WelcomeCode"))
 
 
 def _opened(corp: Corp, sealed: str, seal: Seal) -> str:
@@ -129,93 +252,46 @@ def _opened(corp: Corp, sealed: str, seal: Seal) -> str:
     return crypto.opened(sealed, seal, corpid=corp.corpid, **keys)
 
 
-# -- draining ---------------------------------------------------------------------------------------------------------
+# -- operators and retention ------------------------------------------------------------------------------------------
 
-
-def drain_one(*, brand_id: int, clock: Callable[[], datetime]) -> bool:
-    """Handle the brand's most urgent due item; False when none is due. Opens its own scopes.
-
-    `clock` tells the time before and after, since handlers may take long."""
-    event = _claim(brand_id=brand_id, at=clock())
-    if event is None:
-        return False
-    handlers = _handlers.get(event.event)
-    if not handlers:
-        _finish(event, InboxItem.Status.IGNORED, clock())
-        return True
-    try:
-        for handler in handlers:
-            handler(event)
-    except Exception as failure:  # a handler of another app: whatever it raises, the item is kept and tried again
-        _postpone(event, failure, clock())
-    else:
-        _finish(event, InboxItem.Status.DONE, clock())
-    return True
+AGAIN: dict[str, Any] = {"status": InboxItem.Status.PENDING, "attempts": 0, "processed_at": None, "error": ""}
 
 
 def replay(item_id: int, *, at: datetime) -> None:
-    """Let a handled, failed or ignored item be handled anew. Scoped; a drain takes it. Raises NotFound, Conflict."""
+    """Let a handled, failed or ignored item be handled anew. Scoped; a drain takes it. Raises NotFound, Conflict.
+
+    So does one that waits for its next try: then it is tried now. Conflict: it is being handled this moment."""
     item = InboxItem.objects.filter(pk=item_id)
-    changed = item.exclude(status=InboxItem.Status.PENDING).update(
-        status=InboxItem.Status.PENDING, attempts=0, due_at=at, processed_at=None, error=""
-    )
-    if not changed:
+    if not _replayable(at).filter(pk=item_id).update(**AGAIN, due_at=at):
         found(item)
         raise Conflict(_("这条回调正在等待处理。"))
 
 
-def has_due(*, brand_id: int, at: datetime) -> bool:
-    """Whether anything waits to be handled now. Opens its own scope."""
-    with brand_scope(brand_id):
-        return InboxItem.objects.filter(status=InboxItem.Status.PENDING, due_at__lte=at).exists()
+def replay_all(*, status: str, event: str = "", at: datetime) -> int:
+    """The same for every item of a status (and event), oldest first, up to 5,000; how many. Scoped."""
+    rows = _replayable(at).filter(status=status)
+    if event:
+        rows = rows.filter(event=event)
+    oldest = list(rows.order_by("received_at", "id").values_list("pk", flat=True)[:REPLAYED_AT_ONCE])
+    return InboxItem.objects.filter(pk__in=oldest).update(**AGAIN, due_at=at)
 
 
-def _claim(*, brand_id: int, at: datetime) -> CallbackEvent | None:
-    """Take the next due item for the time of a lease; a welcome that can still be said comes first."""
-    with brand_scope(brand_id):
-        due = InboxItem.objects.filter(status=InboxItem.Status.PENDING, due_at__lte=at)
-        due = due.select_for_update(skip_locked=True, of=("self",)).order_by("due_at", "id")
-        greetable = due.filter(received_at__gt=at - timedelta(seconds=WELCOME_SECONDS), payload__has_key="WelcomeCode")
-        item = greetable.first() or due.first()  # each by its own index, however long the queue
-        if item is None:
-            return None
-        InboxItem.objects.filter(pk=item.pk).update(attempts=F("attempts") + 1, due_at=at + LEASE)
-        corpid = Corp.objects.values_list("corpid", flat=True).get(pk=item.corp_id)
-    return CallbackEvent(
-        item_id=item.pk,
-        brand_id=brand_id,
-        corp_id=item.corp_id,
-        corpid=corpid,
-        event=item.event,
-        change_type=item.change_type,
-        payload=item.payload,
-        received_at=item.received_at,
-    )
+def _replayable(at: datetime) -> QuerySet[InboxItem]:
+    """Not those that are due: they are being handled, or next in line. A failed try puts the time of the next ahead."""
+    waits_for_a_try = Q(due_at__gt=at) & ~Q(error="")
+    return InboxItem.objects.filter(~Q(status=InboxItem.Status.PENDING) | waits_for_a_try)
 
 
-def _finish(event: CallbackEvent, status: str, at: datetime) -> None:
-    with brand_scope(event.brand_id):
-        InboxItem.objects.filter(pk=event.item_id).update(status=status, processed_at=at, error="")
+def sweep_old(*, brand_id: int, at: datetime) -> int:
+    """Delete what was handled or ignored more than `KEPT` ago, in ranges of a short transaction each; how many.
 
-
-def _postpone(event: CallbackEvent, failure: Exception, at: datetime) -> None:
-    """Due again later. What only waits for WeCom or for an operator never gives up; the rest ends as failed."""
-    patient = isinstance(failure, Unreachable | Throttled | Misconfigured | StillDispatching)
-    ids = {"brand": event.brand_id, "item": event.item_id, "event": event.event}
-    if patient:
-        logger.info("wecom.inbox.postponed", extra={**ids, "reason": str(failure)})
-    else:
-        logger.error("wecom.inbox.failed", extra=ids, exc_info=failure)
-    with brand_scope(event.brand_id):
-        item = found(InboxItem.objects.filter(pk=event.item_id))
-        ladder = BACKOFF[:PATIENT_STEPS] if patient else BACKOFF
-        wait = ladder[min(item.attempts, len(ladder)) - 1]
-        if isinstance(failure, Throttled):
-            wait = max(wait, timedelta(seconds=failure.retry_after))
-        over = not patient and item.attempts > len(BACKOFF)
-        InboxItem.objects.filter(pk=item.pk).update(
-            status=InboxItem.Status.FAILED if over else InboxItem.Status.PENDING,
-            due_at=at + wait,
-            processed_at=at if over else None,
-            error=f"{type(failure).__name__}: {failure}"[:1000],
-        )
+    Opens its own scopes."""
+    gone = 0
+    while True:
+        with brand_scope(brand_id):
+            over = InboxItem.objects.filter(received_at__lt=at - KEPT)
+            over = over.filter(status__in=[InboxItem.Status.DONE, InboxItem.Status.IGNORED])
+            ids = list(over.order_by("received_at").values_list("pk", flat=True)[:SWEPT_AT_ONCE])
+            gone += InboxItem.objects.filter(pk__in=ids).delete()[0] if ids else 0
+        if len(ids) < SWEPT_AT_ONCE:
+            return gone

@@ -1,17 +1,22 @@
 """Doors from Celery into the inbox."""
 
+from collections.abc import Callable
 from uuid import uuid4
 
 from celery import shared_task
 from django.db import connection
 from django.utils import timezone
 
-from wecom import inbox, store
+from tenants.models import Brand
+from wecom import draining, inbox, store, waking
 from wecom.models import CallbackEndpoint
 
-BATCH = 50
-LOCK_SECONDS = 45
-"""Renewed before each item. The lock of a killed worker holds up the brand no longer than this; where a handler takes
+PORTIONS = 4
+"""claims of one task; then other work of the queue gets its turn"""
+GREET_AGAIN = 3
+"""seconds"""
+LOCK_SECONDS = 60
+"""Renewed between portions. The lock of a killed worker holds up the brand no longer than this; where a handler takes
 longer, a second drain may begin beside it, which costs the order but does no item twice."""
 
 _RENEW = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('expire', KEYS[1], ARGV[2]) end return 0"
@@ -26,26 +31,51 @@ def drain_inbox(*, brand_id: int, **_later_args: object) -> None:
     # The database's name is in it: two installations may share a Redis.
     lock, mine = f"wecom:drain:{connection.settings_dict['NAME']}:{brand_id}", uuid4().hex
     locks = store.connection()
-    # Looked at again after each release: who came while we held the lock has left it to us.
-    while inbox.has_due(brand_id=brand_id, at=timezone.now()):
-        if not locks.set(lock, mine, nx=True, ex=LOCK_SECONDS):
-            return
-        try:
-            handled = 0
-            while handled < BATCH and inbox.drain_one(brand_id=brand_id, clock=timezone.now):
-                handled += 1
-                locks.eval(_RENEW, 1, lock, mine, LOCK_SECONDS)
-        finally:
-            locks.eval(_RELEASE, 1, lock, mine)
-        if handled == BATCH:
-            drain_inbox.delay(brand_id=brand_id)
-        if handled in (0, BATCH):  # 0: what is due is being claimed elsewhere this moment
-            return
+    if not locks.set(lock, mine, nx=True, ex=LOCK_SECONDS):
+        return
+    try:
+        handled = _some_portions(brand_id, lambda: locks.eval(_RENEW, 1, lock, mine, LOCK_SECONDS))
+    finally:
+        locks.eval(_RELEASE, 1, lock, mine)
+    # Looked at again after the release: who came while we held the lock has left it to us.
+    waking.began(drain_inbox, brand_id=brand_id)
+    if handled and draining.has_due(brand_id=brand_id, at=timezone.now()):
+        drain_inbox.delay(brand_id=brand_id)
+
+
+def _some_portions(brand_id: int, renew: Callable[[], object]) -> int:
+    handled = 0
+    for _portion in range(PORTIONS):
+        waking.began(drain_inbox, brand_id=brand_id)
+        some = draining.drain_some(brand_id=brand_id, clock=timezone.now, alive=renew)
+        handled += some
+        if some == 0:
+            break
+    return handled
+
+
+@shared_task(acks_late=True)
+def greet_inbox(*, brand_id: int, **_later_args: object) -> None:
+    """Take up the brand's WelcomeCodes. Runs in a queue of its own: each is dead after 20 seconds."""
+    waking.began(greet_inbox, brand_id=brand_id)
+    while draining.greet_some(brand_id=brand_id):
+        waking.began(greet_inbox, brand_id=brand_id)
+    if draining.has_welcome(brand_id=brand_id):  # WeCom was out of reach: once more while the code lives
+        greet_inbox.apply_async(kwargs={"brand_id": brand_id}, countdown=GREET_AGAIN)
 
 
 @shared_task
 def sweep_inbox(**_later_args: object) -> None:
     """Wake the drain of every brand with due callbacks: retries, and what a lost message left behind."""
     for brand_id in CallbackEndpoint.objects.values_list("brand_id", flat=True).distinct():
-        if inbox.has_due(brand_id=brand_id, at=timezone.now()):
-            drain_inbox.delay(brand_id=brand_id)
+        if draining.has_welcome(brand_id=brand_id):
+            waking.ask(greet_inbox, brand_id=brand_id)
+        if draining.has_due(brand_id=brand_id, at=timezone.now()):
+            waking.ask(drain_inbox, brand_id=brand_id)
+
+
+@shared_task
+def clean_inbox(**_later_args: object) -> None:
+    """Delete what was handled long ago (`inbox.KEPT`)."""
+    for brand_id in Brand.objects.order_by("pk").values_list("pk", flat=True):
+        inbox.sweep_old(brand_id=brand_id, at=timezone.now())

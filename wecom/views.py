@@ -3,18 +3,16 @@
 import logging
 from uuid import UUID
 
-import redis
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
-from kombu.exceptions import OperationalError
 
 from scrm.lib.errors import NotFound
-from wecom import inbox, store
+from wecom import inbox, waking
 from wecom.crypto import Seal
 from wecom.errors import BadCallback
-from wecom.tasks import drain_inbox
+from wecom.tasks import drain_inbox, greet_inbox
 
 logger = logging.getLogger("wecom")
 
@@ -38,18 +36,15 @@ def callback(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
         inbox.receive(endpoint_id=endpoint_id, seal=seal, body=request.body, at=timezone.now(), wake=_wake)
     except NotFound:
         return _plain("", status=404)
-    except BadCallback as refusal:
-        logger.warning("wecom.callback.refused", extra={"endpoint": str(endpoint_id), "reason": refusal.problem_code})
+    except BadCallback as refusal:  # noted on the corp, once a minute: wecom.troubles
         return _plain(refusal.problem_code, status=400)
     return _plain("success")
 
 
-def _wake(brand_id: int) -> None:
-    try:
-        store.connection().ping()  # Celery takes six seconds to find out that Redis is away; WeCom waits for five
-        drain_inbox.apply_async(kwargs={"brand_id": brand_id}, retry=False)
-    except (redis.RedisError, OperationalError):
-        # The event is safe in the inbox; the sweep finds it once the broker is back.
+def _wake(brand_id: int, is_welcome: bool) -> None:
+    """Have the new event looked at. Without a broker it is safe in the inbox, and the sweep finds it later."""
+    welcomed = not is_welcome or waking.ask(greet_inbox, brand_id=brand_id)
+    if not (welcomed and waking.ask(drain_inbox, brand_id=brand_id)):
         logger.warning("wecom.inbox.not_woken", extra={"brand": brand_id})
 
 

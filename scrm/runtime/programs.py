@@ -39,15 +39,17 @@ def web(*, port: int) -> Program:
 
 
 def workers() -> list[Program]:
-    """Two Celery workers: reactions are short and must not wait behind a plan or a slow WeCom."""
+    """Three Celery workers: reactions are short and must not wait behind a plan or a slow WeCom, and a welcome waits
+    behind nothing, since its code is dead after 20 seconds."""
     return [
-        _worker("worker-react", queues="react,default", processes=2),
-        _worker("worker-wecom", queues="wecom,plan", processes=2),
+        _worker("worker-react", queues="react,default", pool=("-c", "2")),
+        _worker("worker-wecom", queues="wecom,plan", pool=("-c", "2")),
+        _worker("worker-welcome", queues="welcome", pool=("-P", "solo")),
     ]
 
 
-def _worker(name: str, *, queues: str, processes: int) -> Program:
-    command = [str(BIN / "celery"), "-A", "scrm", "worker", "-Q", queues, "-c", str(processes)]
+def _worker(name: str, *, queues: str, pool: Sequence[str]) -> Program:
+    command = [str(BIN / "celery"), "-A", "scrm", "worker", "-Q", queues, *pool]
     command += ["-n", f"{name}@%h", "--without-gossip", "--without-mingle", "-l", "INFO"]
     return Program(name, command, environ={"ORCHARD_PROCESS": "worker"})
 

@@ -95,13 +95,16 @@ def inline(settings: Any) -> Iterator[None]:
 def heard() -> Iterator[list[inbox.CallbackEvent]]:
     """The callbacks that a handler of this test got, of any event; the house's own handlers are away meanwhile."""
     before = {event: list(handlers) for event, handlers in inbox._handlers.items()}
+    greeters = list(inbox._greeters)
     events: list[inbox.CallbackEvent] = []
     inbox._handlers.clear()
+    inbox._greeters.clear()
     for name in ("change_external_contact", "change_external_chat", "change_external_tag"):
         inbox.register(name, events.append)
     yield events
     inbox._handlers.clear()
     inbox._handlers.update(before)
+    inbox._greeters[:] = greeters
 
 
 __all__ = ["AES_KEY", "TOKEN", "Connection", "callback_url", "connected", "forget"]

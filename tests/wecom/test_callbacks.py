@@ -1,5 +1,6 @@
 """Callbacks through the door: verified, kept once, answered at once; damaged and foreign ones leave nothing."""
 
+import json
 import threading
 import time
 from datetime import timedelta
@@ -12,9 +13,10 @@ from django.utils import timezone
 from wechatpy.enterprise.crypto import WeChatCrypto
 from wechatpy.utils import WeChatSigner
 
+from scrm.lib.errors import Conflict
 from tenants.scope import brand_scope
 from tests.wecom.conftest import AES_KEY, TOKEN, callback_url, connected
-from wecom import crypto, errors, inbox, tasks
+from wecom import crypto, draining, errors, inbox, tasks, troubles
 from wecom.health import inbox_lag
 from wecom.models import InboxItem
 
@@ -72,8 +74,21 @@ def door(link):
     return Door(link)
 
 
+@pytest.fixture
+def greeted(heard):
+    """The events that a greeter of this test got."""
+    events = []
+
+    def greet(some):
+        events.extend(some)
+        return []
+
+    inbox.register_greeter(greet)
+    return events
+
+
 def drain(link, at=None):
-    while inbox.drain_one(brand_id=link.brand_id, clock=lambda: at or timezone.now()):
+    while draining.drain_some(brand_id=link.brand_id, clock=lambda: at or timezone.now()):
         pass
 
 
@@ -174,8 +189,6 @@ def test_bad_signature_truncation_and_strangers_leave_nothing(door, cast):
         door.post(query, b""),
         door.post(query, b"<xml></xml>"),
         door.post(query, b"\xff\xfe"),
-        door.tell(plain[: len(plain) // 2]),  # sealed rightly, but cut inside
-        door.tell("<xml><Nothing>1</Nothing></xml>"),
         door.tell(plain, token="guessed"),
         door.post(*sealed(plain, corpid="wwother")),
     ]
@@ -185,6 +198,71 @@ def test_bad_signature_truncation_and_strangers_leave_nothing(door, cast):
     unknown = reverse("wecom-callback", args=["00000000-0000-4000-8000-000000000000"])
     assert Client().post(unknown, data=body, content_type="text/xml", query_params=query).status_code == 404
     assert Client().put(door.path).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("plain", "event", "kept"),
+    [
+        ("<xml><Event>change_external_contact</Event><UserID>bo", "unreadable", "<xml><Event>"),
+        ('{"Event": "change_external_contact", "UserID": ', "unreadable", '{"Event"'),
+        ("[1, 2]", "unreadable", "[1, 2]"),
+        ("<xml>" + "<a>" * 900 + "</a>" * 900 + "</xml>", "unreadable", "<xml><a>"),
+        ("<xml><Nothing>1</Nothing></xml>", "unnamed", "1"),
+        ("<xml><Event><Deep>x</Deep></Event></xml>", "unnamed", "x"),
+        ('{"Event": "some_event", "CreateTime": 1700000000, "Name": "a\\u0000b"}', "some_event", "1700000000"),
+        (f"<xml><Event>{'e' * 500}</Event><ExternalUserID>{'w' * 5000}</ExternalUserID></xml>", "e" * 64, "w" * 5000),
+    ],
+)
+def test_what_is_sealed_rightly_is_kept_and_named_whatever_it_says(door, heard, plain, event, kept):
+    assert door.tell(plain).status_code == 200
+    drain(door.link)
+
+    (item,) = door.items()
+    assert (item.event, item.status) == (event, InboxItem.Status.IGNORED)
+    assert kept in str(item.payload)
+
+
+def test_both_envelopes_tell_the_same_change(door, heard):
+    own = event_xml(door.link.corpid)
+    third_party = (
+        f"<xml><SuiteId><![CDATA[dk1]]></SuiteId><AuthCorpId><![CDATA[{door.link.corpid}]]></AuthCorpId>"
+        "<InfoType><![CDATA[change_external_contact]]></InfoType><TimeStamp>1700000000</TimeStamp>"
+        "<ChangeType><![CDATA[add_external_contact]]></ChangeType><UserID><![CDATA[bob]]></UserID>"
+        "<ExternalUserID><![CDATA[wm1]]></ExternalUserID></xml>"
+    )
+    as_json = json.dumps(
+        {
+            "ToUserName": door.link.corpid,
+            "FromUserName": "sys",
+            "CreateTime": 1700000000,
+            "Event": "change_external_contact",
+            "ChangeType": "add_external_contact",
+            "UserID": "bob",
+            "ExternalUserID": "wm1",
+        }
+    )
+    assert [door.tell(each).status_code for each in (third_party, own, as_json)] == [200] * 3
+    drain(door.link)
+
+    assert [(event.event, event.text("UserID"), inbox.told_at(event.payload)) for event in heard] == [
+        ("change_external_contact", "bob", "1700000000")
+    ]
+
+
+def test_callbacks_that_are_refused_are_noted_once_and_until_a_right_one_comes(door, caplog):
+    plain = event_xml(door.link.corpid)
+    for _attempt in range(30):
+        assert door.tell(plain, token="another").status_code == 400
+
+    assert sum("wecom.callback.refused" in record.message for record in caplog.records) == 1
+    with brand_scope(door.link.brand_id):
+        (refused,) = troubles.refused_callbacks(at=timezone.now())
+    assert refused.corp.pk == door.link.corp_id
+    assert "Token" in refused.text
+    assert "EncodingAESKey" in refused.remedy
+    door.tell(plain)
+    with brand_scope(door.link.brand_id):
+        assert troubles.refused_callbacks(at=timezone.now()) == []
 
 
 def test_a_broker_that_is_away_costs_no_event(door, settings, django_capture_on_commit_callbacks):
@@ -225,15 +303,6 @@ def test_a_handler_gets_the_event_with_its_lists(door, heard):
     assert [item.status for item in door.items()] == [InboxItem.Status.DONE] * 2
 
 
-def test_a_customer_just_added_comes_first(door, heard):
-    for number in range(3):
-        door.tell(event_xml(door.link.corpid, change="edit_external_contact", customer=f"wm{number}"))
-    door.tell(event_xml(door.link.corpid, customer="wmNew", extra="<WelcomeCode>CODE</WelcomeCode>"))
-    drain(door.link)
-
-    assert [event.text("ExternalUserID") for event in heard] == ["wmNew", "wm0", "wm1", "wm2"]
-
-
 def test_a_handler_that_fails_is_tried_later_then_given_up_then_replayed(door, heard):
     calls = []
 
@@ -254,7 +323,7 @@ def test_a_handler_that_fails_is_tried_later_then_given_up_then_replayed(door, h
     (item,) = door.items()
     assert (item.status, len(calls)) == (InboxItem.Status.FAILED, 7)
     assert "KeyError" in item.error
-    inbox._handlers["change_external_tag"].remove(broken)
+    inbox._handlers["change_external_tag"].remove(inbox.OneByOne(broken))
     with brand_scope(door.link.brand_id):
         inbox.replay(item.pk, at=at)
     drain(door.link, at)
@@ -283,12 +352,83 @@ def test_waiting_for_wecom_never_gives_up(door, heard):
 def test_an_item_of_a_killed_worker_comes_back(door, heard):
     door.tell(event_xml(door.link.corpid))
     at = timezone.now()
-    inbox._claim(brand_id=door.link.brand_id, at=at)  # and the worker dies here
+    draining._claim(brand_id=door.link.brand_id, at=at, limit=10)  # and the worker dies here
 
     drain(door.link, at + timedelta(seconds=30))
     assert heard == []
-    drain(door.link, at + inbox.LEASE)
+    drain(door.link, at + draining.LEASE)
     assert len(heard) == 1
+
+
+def test_a_handler_of_many_gets_neighbours_at_once_and_fails_single_ones(door, heard):
+    calls = []
+
+    def many(events):
+        calls.append([event.text("ExternalUserID") for event in events])
+        return {event.item_id: errors.Unreachable() for event in events if event.text("ExternalUserID") == "wm1"}
+
+    inbox.register_many("change_contact", many)
+    for number in range(3):
+        door.tell(event_xml(door.link.corpid, event="change_contact", customer=f"wm{number}"))
+    door.tell(event_xml(door.link.corpid, event="change_external_chat"))
+    door.tell(event_xml(door.link.corpid, event="change_contact", customer="wm3"))
+    drain(door.link)
+
+    assert calls == [["wm0", "wm1", "wm2"], ["wm3"]]
+    assert [item.status for item in door.items()] == ["done", "pending", "done", "done", "done"]
+
+
+def test_a_welcome_is_offered_once_whatever_waits_before_it(door, heard, greeted):
+    for number in range(3):
+        door.tell(event_xml(door.link.corpid, change="edit_external_contact", customer=f"wm{number}"))
+    door.tell(event_xml(door.link.corpid, customer="wmNew", extra="<WelcomeCode>CODE</WelcomeCode>"))
+
+    tasks.greet_inbox(brand_id=door.link.brand_id)
+    tasks.greet_inbox(brand_id=door.link.brand_id)
+    assert [(event.text("ExternalUserID"), event.text("WelcomeCode")) for event in greeted] == [("wmNew", "CODE")]
+    assert heard == []
+    drain(door.link)
+    assert [event.text("ExternalUserID") for event in heard] == ["wm0", "wm1", "wm2", "wmNew"]
+
+
+def test_what_is_stuck_is_replayed_one_or_all(door, heard):
+    def broken(event):
+        raise KeyError("Name")
+
+    inbox.register("change_external_tag", broken)
+    for number in range(3):
+        door.tell(event_xml(door.link.corpid, event="change_external_tag", customer=f"wm{number}"))
+    at = timezone.now()
+    for _attempt in range(10):
+        drain(door.link, at)
+        at += timedelta(hours=3)
+    assert {item.status for item in door.items()} == {InboxItem.Status.FAILED}
+    inbox._handlers["change_external_tag"].remove(inbox.OneByOne(broken))
+
+    one = door.items()[0].pk
+    with brand_scope(door.link.brand_id):
+        assert inbox.replay_all(status="failed", event="something_else", at=at) == 0
+        assert inbox.replay_all(status="failed", event="change_external_tag", at=at) == 3
+        with pytest.raises(Conflict):
+            inbox.replay(one, at=at)
+    drain(door.link, at)
+    assert {item.status for item in door.items()} == {InboxItem.Status.DONE}
+
+
+def test_handled_callbacks_are_swept_after_their_time_and_failed_ones_stay(door, heard, monkeypatch):
+    monkeypatch.setattr(inbox, "SWEPT_AT_ONCE", 2)
+    for number in range(7):
+        door.tell(event_xml(door.link.corpid, customer=f"wm{number}"))
+    drain(door.link)
+    with brand_scope(door.link.brand_id):
+        InboxItem.objects.filter(payload__ExternalUserID="wm3").update(status=InboxItem.Status.FAILED)
+        young = InboxItem.objects.get(payload__ExternalUserID="wm5")
+    later = timezone.now() + inbox.KEPT
+    with brand_scope(door.link.brand_id):
+        InboxItem.objects.filter(pk=young.pk).update(received_at=later)
+
+    assert inbox.sweep_old(brand_id=door.link.brand_id, at=later) == 5
+    assert [item.payload["ExternalUserID"] for item in door.items()] == ["wm3", "wm5"]
 
 
 def test_lag_is_the_age_of_the_oldest_waiting(door, heard):
@@ -377,10 +517,12 @@ def delivered(simulator):
 def test_a_scan_in_wecom_reaches_a_handler_which_greets(outside, simulator, heard):
     link = outside.link
 
-    def greet(event):
-        link.wecom.send_welcome(code=event.text("WelcomeCode"), text="欢迎来果园")
+    def greet(events):
+        for event in events:
+            link.wecom.send_welcome(code=event.text("WelcomeCode"), text="欢迎来果园")
+        return []
 
-    inbox.register("change_external_contact", greet)
+    inbox.register_greeter(greet)
     simulator.post("/_sim/switches", {"callback_duplicate_rate": 1.0})
     try:
         made = simulator.act("scan", corpid=link.corpid, userid=link.wecom.follow_users()[0], state="store-2")
@@ -410,7 +552,7 @@ def test_a_sweep_finds_what_nobody_woke_up_for(outside, simulator, heard):
     query, body = sealed(event_xml(link.corpid), corpid=link.corpid)
     seal = crypto.Seal(query["msg_signature"], query["timestamp"], query["nonce"])
     inbox.receive(
-        endpoint_id=link.endpoint.pk, seal=seal, body=body, at=timezone.now(), wake=lambda _brand: None
+        endpoint_id=link.endpoint.pk, seal=seal, body=body, at=timezone.now(), wake=lambda _brand, _is_welcome: None
     )  # the message to the worker was lost
 
     tasks.sweep_inbox()
