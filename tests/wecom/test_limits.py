@@ -10,8 +10,10 @@ from uuid import uuid4
 import pytest
 import redis
 
+from bench.crowd import Crowd
 from wecom import errors, limits
 from wecom.limits import GO, REFUSED, WAIT, Request, ask
+from wecom.simulator.testing import running_simulator
 from wecom.store import connection
 
 BEGIN = 2_000_000_000.0
@@ -183,3 +185,21 @@ def test_without_redis_a_process_keeps_to_a_tenth(settings):
     assert sum(answers) <= 10
     with pytest.raises(redis.RedisError):
         connection().ping()
+
+
+def test_four_processes_stay_below_a_small_limit():
+    """The short one of `make bench ARGS="--only limiter"`. The simulator's minute is three seconds here."""
+    with running_simulator(guides=4, contacts=8, pace=20.0) as quick:
+        quick.post("/_sim/limits", {"per_minute": 60})
+        told = quick.corps()[0]
+        environment = {"WECOM_API_BASE": quick.api_base, "WECOM_CORP_LIMITS": "48/3", "WECOM_IP_LIMITS": ""}
+        with Crowd(corps=[(told["corpid"], told["apps"][0]["secret"])] * 4, lasts=3.5, **environment) as crowd:
+            crowd.go()
+            seen = crowd.told()
+        errcodes = quick.get("/_sim/counters")["errcodes"]["externalcontact/get_follow_user_list"]
+
+    assert [each.failed for each in seen] == [[]] * 4
+    assert "45009" not in errcodes
+    assert sum(each.done for each in seen) == errcodes["0"]
+    assert errcodes["0"] >= 0.8 * 48 * 3.5 / 3
+    assert sum(each.cpu_seconds for each in seen) < 3.0  # of 14: who waits sleeps

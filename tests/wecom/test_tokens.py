@@ -45,9 +45,7 @@ def valkey(tmp_path_factory):
 
 def crowd(simulator, link, *, many=8, lasts=0.0, **environment):
     return Crowd(
-        many=many,
-        corpid=link.corpid,
-        secret=link.secret,
+        corps=[(link.corpid, link.secret)] * many,
         lasts=lasts,
         WECOM_API_BASE=simulator.api_base,
         **environment,
@@ -62,8 +60,8 @@ def test_eight_processes_that_start_together_after_expiry_ask_for_one_token(simu
         processes.go()
         told = processes.told()
 
-    assert [each["done"] for each in told] == [1] * 8
-    assert [each["failed"] for each in told] == [[]] * 8
+    assert [each.done for each in told] == [1] * 8
+    assert [each.failed for each in told] == [[]] * 8
     assert gettokens(simulator) == 1 + 1
 
 
@@ -77,14 +75,14 @@ def test_a_redis_emptied_in_the_middle_fails_no_call(simulator, link, valkey):
         until_called(simulator, 20)
         told = processes.told()
 
-    assert [each["failed"] for each in told] == [[]] * 8
-    assert all(each["done"] > 1 for each in told)
+    assert [each.failed for each in told] == [[]] * 8
+    assert all(each.done > 1 for each in told)
     assert gettokens(simulator) <= 1 + 3 * 8
 
 
 def test_a_redis_that_goes_away_in_the_middle_fails_no_call(simulator, link, valkey):
     valkey.flush()
-    with crowd(simulator, link, many=4, lasts=2.0, REDIS_URL=valkey.url) as processes:
+    with crowd(simulator, link, many=4, lasts=1.5, REDIS_URL=valkey.url) as processes:
         processes.go()
         until_called(simulator, 40)
         valkey.stop()
@@ -93,7 +91,7 @@ def test_a_redis_that_goes_away_in_the_middle_fails_no_call(simulator, link, val
         until_called(simulator, 20)
         told = processes.told()
 
-    assert [each["failed"] for each in told] == [[]] * 4
+    assert [each.failed for each in told] == [[]] * 4
     assert gettokens(simulator) <= 1 + 2 * 4
 
 
