@@ -311,3 +311,19 @@ class SopTouch(TenantModel):
     pk = models.CompositePrimaryKey("brand_id", "push_id", "contact_id")
     push = tenant_key(Push)
     contact = tenant_key(Contact)
+
+
+class Welcome(TenantModel):
+    """欢迎语: what a corp says to a customer who has just added a guide. One per corp."""
+
+    id = models.BigAutoField(primary_key=True)
+    corp = tenant_key(Corp)
+    is_on = models.BooleanField(_("启用"), default=False)
+    content = tenant_key(Content, models.PROTECT, null=True, blank=True)
+    """instead of the text, if set"""
+    text = models.TextField(_("文案"), blank=True)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = verbose_name_plural = _("欢迎语")
+        constraints = [models.UniqueConstraint(fields=["brand", "corp"], name="welcome_once")]

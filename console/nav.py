@@ -40,7 +40,10 @@ GROUPS: tuple[tuple[Promise, tuple[Entry, ...]], ...] = (
     ),
     (
         pgettext_lazy("console", "触达"),
-        (Entry(pgettext_lazy("console", "推送"), "send", "pushes", C.READ_PUSHES, "pushes"),),
+        (
+            Entry(pgettext_lazy("console", "推送"), "send", "pushes", C.READ_PUSHES, "pushes"),
+            Entry(_("欢迎语"), "waving_hand", "welcome", C.READ_PUSHES, "welcome"),
+        ),
     ),
     (pgettext_lazy("console", "积分会员"), (Entry(_("积分"), "toll", "points", C.READ_POINTS, "points"),)),
     (

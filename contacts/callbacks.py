@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 SETTLING = timedelta(minutes=10)
 """Details can lag behind their event (api-reference §4.3): for so long a contradiction means "read again"."""
 
+LONGEST_IDENTITY = 200
+"""characters that the log keeps"""
 READERS = 4
 """customers read from WeCom at a time"""
 
@@ -214,10 +216,7 @@ def _tell_failed_transfers(events: Sequence[CallbackEvent]) -> None:
                     type="transfer_failed",
                     occurred_at=_told_at(event),
                     id=made_id(event.brand_id, "transfer_failed", event.corp_id, event.item_id),
-                    identity=(
-                        "external_userid",
-                        canonical("external_userid", event.text("ExternalUserID"), scope=event.corpid),
-                    ),
+                    identity=("external_userid", clean(_whose(event), LONGEST_IDENTITY)),
                     props={"staff_id": staff[userid], "reason": clean(event.text("FailReason"), 100)},
                     source="wecom",
                 )
@@ -226,6 +225,10 @@ def _tell_failed_transfers(events: Sequence[CallbackEvent]) -> None:
             ],
             at=timezone.now(),
         )
+
+
+def _whose(event: CallbackEvent) -> str:
+    return canonical("external_userid", event.text("ExternalUserID"), scope=event.corpid)
 
 
 def _staff_of(events: Sequence[CallbackEvent]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-MODULES = ("cockpit", "contacts", "segments", "tags", "pushes", "points", "wecom", "members", "keys", "inbox", "audit")
+MODULES = ("cockpit", "contacts", "segments", "tags", "pushes", "welcome", "points", "wecom", "members", "keys", "inbox", "audit")
 
 
 def load() -> None:

@@ -1,0 +1,205 @@
+"""欢迎语: what a customer hears right after adding a guide.
+
+WeCom gives a code with the callback, good for one message within 20 seconds. So this does not wait in the inbox: the
+greeter is handed each code once, in a queue of its own (wecom.tasks.greet_inbox). Sending is never repeated when its
+end is unclear; only a call that certainly did nothing is made again, while the code lives. What came of it is in the
+behaviour log: welcome_sent, welcome_failed."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import Count
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from campaigns import content as contents
+from campaigns.models import Channel, Content, Welcome
+from contacts.identity import canonical
+from contacts.models import Staff
+from contacts.sets import clean
+from events import log
+from events.models import Event
+from scrm.lib.errors import FieldError, Invalid, found
+from scrm.lib.ids import made_id
+from tenants import audit
+from tenants.actors import Actor
+from tenants.scope import brand_scope
+from wecom import inbox
+from wecom.client import WeComClient, client_for
+from wecom.errors import Throttled, Unreachable, WeComError
+from wecom.inbox import CallbackEvent
+from wecom.models import Corp
+
+logger = logging.getLogger(__name__)
+
+ADDED = ("add_external_contact", "add_half_external_contact")
+"""the events whose code is for a welcome (api-reference §21.1)"""
+SENT_AT_ONCE = 4
+TOO_LATE = "wecom.welcome_too_late"
+SHOWN_DAYS = 7
+LONGEST_IDENTITY = 200
+"""characters that the log keeps"""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is said to one customer."""
+
+    welcome_id: int
+    text: str
+    attachments: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one code. `reason`: problem code, empty when it was sent."""
+
+    event: CallbackEvent
+    welcome_id: int
+    reason: str
+
+
+def register() -> None:
+    """Called when the app starts."""
+    inbox.register_greeter(greet)
+
+
+def choose(event: CallbackEvent, by_corp: Mapping[int, Welcome]) -> Message | None:
+    """What this customer is told, None for nothing. The one place that decides it: so far one welcome per corp."""
+    welcome = by_corp.get(event.corp_id)
+    if welcome is None:
+        return None
+    if welcome.content is not None:
+        return Message(welcome.pk, welcome.content.text, welcome.content.attachments)
+    return Message(welcome.pk, welcome.text, [])
+
+
+def greet(events: Sequence[CallbackEvent]) -> list[int]:
+    """Answer these WelcomeCodes; the items that are worth another try. Opens its own scopes.
+
+    A code that is over is not used: that is an outcome as well."""
+    brand_id = events[0].brand_id
+    with brand_scope(brand_id):
+        rows = Welcome.objects.select_related("content").filter(
+            corp__in={event.corp_id for event in events}, is_on=True
+        )
+        by_corp = {welcome.corp_id: welcome for welcome in rows}
+    told = [
+        (event, message)
+        for event in events
+        if event.change_type in ADDED and (message := choose(event, by_corp)) is not None
+    ]
+    if not told:
+        return []
+    clients = {event.corp_id: client_for(brand_id=brand_id, corp_id=event.corp_id) for event, _message in told}
+    with ThreadPoolExecutor(max_workers=min(SENT_AT_ONCE, len(told))) as senders:
+        answers = list(senders.map(lambda pair: _send(clients[pair[0].corp_id], *pair), told))
+    outcomes = [each for each in answers if each is not None]
+    with brand_scope(brand_id):
+        _tell(outcomes, at=timezone.now())
+    over = {outcome.event.item_id for outcome in outcomes}
+    return [event.item_id for event, _message in told if event.item_id not in over]
+
+
+def _send(wecom: WeComClient, event: CallbackEvent, message: Message) -> Outcome | None:
+    """None: nothing was done, and it is worth another try."""
+    if timezone.now() - event.received_at >= inbox.WELCOME_TIME:
+        return Outcome(event, message.welcome_id, TOO_LATE)
+    try:
+        wecom.send_welcome(code=event.text("WelcomeCode"), text=message.text, attachments=message.attachments)
+    except (Unreachable, Throttled):
+        return None
+    except WeComError as refusal:
+        return Outcome(event, message.welcome_id, refusal.problem_code)
+    finally:
+        connection.close()  # this thread's: noting the corp's trouble may have opened one
+    return Outcome(event, message.welcome_id, "")
+
+
+def _tell(outcomes: Iterable[Outcome], *, at: datetime) -> None:
+    """Write the outcomes to the log; the customer may not be known yet, so by identity. Scoped."""
+    outcomes = list(outcomes)
+    userids = {outcome.event.text("UserID") for outcome in outcomes}
+    corps = {outcome.event.corp_id for outcome in outcomes}
+    rows = Staff.objects.filter(corp__in=corps, userid__in=userids).values_list("corp_id", "userid", "id")
+    staff = {(corp_id, userid): staff_id for corp_id, userid, staff_id in rows}
+    news = []
+    for outcome in outcomes:
+        event = outcome.event
+        whose = canonical("external_userid", event.text("ExternalUserID"), scope=event.corpid)
+        staff_id = staff.get((event.corp_id, event.text("UserID")))
+        news.append(
+            log.NewEvent(
+                type="welcome_failed" if outcome.reason else "welcome_sent",
+                # The code's own key: whatever happens, one code has one outcome.
+                id=made_id(event.brand_id, "welcome", event.corp_id, event.text("WelcomeCode")),
+                occurred_at=event.received_at,
+                identity=("external_userid", clean(whose, LONGEST_IDENTITY)),
+                props={
+                    "welcome_id": outcome.welcome_id,
+                    **({"staff_id": staff_id} if staff_id else {}),
+                    **({"reason": outcome.reason} if outcome.reason else {}),
+                },
+            )
+        )
+        ids = {"brand": event.brand_id, "item": event.item_id, "reason": outcome.reason}
+        logger.info("campaigns.welcome", extra=ids)
+    if news:
+        log.write(news, at=at)
+
+
+# -- operators --------------------------------------------------------------------------------------------------------
+
+
+def save(*, corp_id: int, is_on: bool, text: str, content_id: int | None = None, actor: Actor, at: datetime) -> Welcome:
+    """Set what the corp says to those who add a guide. Scoped. Raises NotFound, or Invalid naming the field."""
+    corp = found(Corp.objects.filter(pk=corp_id))
+    content = found(Content.objects.filter(pk=content_id)) if content_id is not None else None
+    errors = _check(is_on=is_on, text=text, content=content)
+    if errors:
+        raise Invalid(_("欢迎语没有保存。"), errors=errors)
+    before = Welcome.objects.filter(corp=corp).select_for_update(of=("self",)).first()
+    told_before = _state(before) if before else None
+    welcome, _made = Welcome.objects.update_or_create(
+        corp=corp, defaults={"is_on": is_on, "text": text.strip(), "content": content, "updated_at": at}
+    )
+    audit.record(
+        actor=actor,
+        action="welcome.save",
+        object_type="welcome",
+        object_id=welcome.pk,
+        before=told_before,
+        after=_state(welcome),
+        at=at,
+    )
+    return welcome
+
+
+def outcomes_of(welcome: Welcome, *, at: datetime) -> dict[str, int]:
+    """How many codes of the last seven days ended how: by problem code, sent ones under "". Scoped."""
+    since = at - timedelta(days=SHOWN_DAYS)
+    rows = Event.objects.filter(
+        brand=welcome.brand_id, type__in=["welcome_sent", "welcome_failed"], occurred_at__gt=since
+    ).filter(props__welcome_id=welcome.pk)
+    counted = rows.values_list("props__reason").annotate(number=Count("id"))
+    return {reason or "": number for reason, number in counted.order_by()}
+
+
+def _check(*, is_on: bool, text: str, content: Content | None) -> list[FieldError]:
+    if content is not None:
+        if content.channel != Channel.SINGLE:
+            return [FieldError("content", "welcome.channel", _("只能用单聊的内容。"), _("请换一个内容。"))]
+        return []
+    if not text.strip():
+        empty = FieldError("text", "welcome.empty", _("欢迎语还没有文案。"), _("写一段文案，或选一个内容。"))
+        return [empty] if is_on else []
+    return contents.check(name=str(_("欢迎语")), channel=Channel.SINGLE, text=text, attachments=[])
+
+
+def _state(welcome: Welcome) -> dict[str, Any]:
+    return {"is_on": welcome.is_on, "text": welcome.text, "content": welcome.content_id, "corp": welcome.corp_id}

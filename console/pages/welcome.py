@@ -1,0 +1,63 @@
+"""欢迎语: what each corp says to customers who have just added a guide, and what came of it."""
+
+from typing import Any
+
+from django.http import HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from campaigns import welcome
+from campaigns.models import Channel, Content, Welcome
+from console.site import BrandRequest, need, page, render, told
+from scrm.lib import errors
+from tenants.roles import Capability
+from wecom.models import Corp
+from wecom.policy import policy_named
+
+MOST_CONTENTS = 200
+UNKNOWN = "wecom.outcome_unknown"
+
+
+@page("welcome/", name="welcome", needs=Capability.READ_PUSHES, methods=("GET", "POST"))
+def welcomes(request: BrandRequest) -> HttpResponse:
+    """Every corp with its welcome; POST sets one."""
+    context: dict[str, Any] = {}
+    if request.method == "POST":
+        need(request, Capability.WRITE_PUSHES)
+        form = request.POST
+        number = {name: int(text) if (text := form.get(name, "")).isdigit() else None for name in ("corp", "content")}
+        try:
+            saved = welcome.save(
+                corp_id=number["corp"] or 0,
+                is_on=form.get("is_on") == "1",
+                text=form.get("text", ""),
+                content_id=number["content"],
+                actor=request.actor,
+                at=timezone.now(),
+            )
+        except errors.Invalid as refusal:
+            context = {"problem": refusal, "typed": form, "typed_corp": number["corp"]}
+        else:
+            told(request, _("欢迎语已启用，从下一位新客户开始。") if saved.is_on else _("欢迎语已保存，目前停用。"))
+            return HttpResponseRedirect(reverse("admin:welcome"))
+    context |= {
+        "corps": [_shown(corp) for corp in Corp.objects.order_by("id")],
+        "contents": Content.objects.filter(channel=Channel.SINGLE).order_by("-id")[:MOST_CONTENTS],
+    }
+    status = 422 if "problem" in context else 200
+    return render(request, "welcome.html", context, title=_("欢迎语"), status=status)
+
+
+def _shown(corp: Corp) -> dict[str, Any]:
+    row = Welcome.objects.filter(corp=corp).select_related("content").first()
+    ended = welcome.outcomes_of(row, at=timezone.now()) if row else {}
+    sent = ended.pop("", 0)
+    failed = [(_reason(code), number) for code, number in sorted(ended.items(), key=lambda pair: -pair[1])]
+    return {"corp": corp, "welcome": row, "sent": sent, "failed": failed, "failed_total": sum(ended.values())}
+
+
+def _reason(code: str) -> str:
+    if code == UNKNOWN:
+        return _("没有得到企业微信的应答，不知道是否送达；不会重发")
+    return str(policy_named(code).detail)
