@@ -203,6 +203,8 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
 WECOM_API_BASE = text("WECOM_API_BASE", "https://qyapi.weixin.qq.com/cgi-bin/")
+# Where a corp's administrator installs a provider's suite; the simulator has such a page too.
+WECOM_INSTALL_URL = text("WECOM_INSTALL_URL", "https://open.work.weixin.qq.com/3rdapp/install")
 WECOM_TIMEOUT_SECONDS = number("WECOM_TIMEOUT_SECONDS", 10)
 # What WeCom allows of one API, as calls/seconds: a corp, an address, an address of a provider. We stay a little below.
 WECOM_CORP_LIMITS = text("WECOM_CORP_LIMITS", "10000/60,150000/3600")

@@ -1,44 +1,32 @@
-"""Connecting a brand's corp: what is typed in is tried on WeCom first, and the verdicts are said in plain words.
+"""Connecting a brand's corp, and what an operator does with it afterwards.
 
-`connect` saves nothing that WeCom refuses. `check` runs the same steps on a connected corp and clears its trouble when
-all pass; the page of the corp shows either as the list of verdicts."""
+What is typed in is tried on WeCom first: `connect`, `add_app` and `rotate_secret` save nothing that WeCom refuses.
+`check` runs every step on a connected corp and clears its trouble when what caused it passes; the corp's page shows the
+verdicts. A corp that was disconnected keeps what was synced and can be connected again."""
 
-import base64
-import secrets
-import string
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
-from scrm.lib.errors import FieldError, Invalid, Text, found
+from scrm.lib.errors import Conflict, FieldError, Invalid, found
 from tenants import audit
 from tenants.actors import Actor
 from tenants.scope import brand_scope
-from wecom import troubles
-from wecom.client import CONTACT, WeComClient
-from wecom.errors import Misconfigured, WeComError
-from wecom.models import CallbackEndpoint, Corp, CorpApp, InboxItem, QuotaMode
-from wecom.policy import SCOPE, error_of
+from wecom import callback_check, callback_keys, checks, troubles
+from wecom.checks import Subject, Verdict
+from wecom.client import WeComClient
+from wecom.errors import Misconfigured
+from wecom.models import AppKind, CallbackEndpoint, Corp, CorpApp, InboxItem, QuotaMode, Suite
+from wecom.policy import policy_named
+from wecom.provider import authorise
 
 note_trouble = troubles.note
 clear_trouble = troubles.clear
 
 CALLBACK_PATH = "callbacks/wecom/"
-APP_DISABLED = 50003
-LETTERS = string.ascii_letters + string.digits
-
-STEPS: dict[str, Text] = {
-    "credentials": gettext_lazy("企业 ID 与 Secret"),
-    "agent": gettext_lazy("AgentId 与可见范围"),
-    "permission": gettext_lazy("客户联系权限"),
-    "members": gettext_lazy("可用的员工"),
-    "callback": gettext_lazy("接收回调"),
-}
 # Which field of the form a refusal is about.
 FIELDS = {
     "wecom.bad_corpid": "corpid",
@@ -47,23 +35,6 @@ FIELDS = {
     "wecom.ip_untrusted": "secret",
     "wecom.permission_withdrawn": "secret",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What one step of the check found. Not `ok` and `partial`: it works, but for a part of what was meant."""
-
-    step: str
-    ok: bool
-    detail: str
-    remedy: str = ""
-    partial: bool = False
-    code: str = ""
-
-    @property
-    def label(self) -> str:
-        """The step in words."""
-        return str(STEPS[self.step])
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +58,9 @@ def callback_url(endpoint_id: UUID) -> str:
     return f"{settings.PUBLIC_URL.rstrip('/')}/{CALLBACK_PATH}{endpoint_id}/"
 
 
+# -- connecting -------------------------------------------------------------------------------------------------------
+
+
 def connect(
     *,
     brand_id: int,
@@ -95,36 +69,40 @@ def connect(
     agent_id: int,
     secret: str,
     quota_mode: str = QuotaMode.MONTH_DAYS,
+    callback_token: str = "",
+    callback_aes_key: str = "",
     actor: Actor,
     at: datetime,
 ) -> Connected:
     """Try the credentials on WeCom, then save corp, app and callback endpoint. Opens its own scopes.
 
-    The same corpid again replaces name, secret and quota mode and keeps the callback's address and keys. Raises Invalid
-    naming the field when WeCom refuses (nothing is saved), or another WeComError when it can't be asked."""
+    The callback's keys are made unless given. The same corpid again replaces name, secret and quota mode and keeps the
+    callback's address, and its keys unless given. Raises Invalid naming the field when WeCom refuses (nothing is
+    saved), Conflict for a corp that is here by an authorisation, or another WeComError when WeCom can't be asked."""
     corpid, secret, name = corpid.strip(), secret.strip(), name.strip()
-    _check_form(corpid=corpid, name=name, agent_id=agent_id, secret=secret, quota_mode=quota_mode)
-    wecom = WeComClient(corpid=corpid, secret=secret, agent_id=agent_id)
-    verdicts = _tried(wecom, [])
-    refusal = next((verdict for verdict in verdicts if not verdict.ok and not verdict.partial), None)
-    if refusal is not None:
-        field = FIELDS.get(refusal.code, "secret")
-        wrong = FieldError(field, refusal.code, refusal.detail, refusal.remedy)
-        raise Invalid(refusal.detail, remedy=refusal.remedy, errors=[wrong], code=refusal.code)
+    token, aes_key = callback_token.strip(), callback_aes_key.strip()
+    wrong = _wrong_in(corpid=corpid, name=name, agent_id=agent_id, secret=secret)
+    wrong += _wrong_mode(quota_mode) + callback_keys.wrong_in(token=token, aes_key=aes_key)
+    if wrong:
+        raise Invalid(_("有字段不正确。"), errors=wrong)
+    subject = Subject(WeComClient(corpid=corpid, secret=secret, agent_id=agent_id))
+    verdicts = _must_pass(checks.foundations(subject, []))
     with brand_scope(brand_id):
         corp, _new = Corp.objects.get_or_create(corpid=corpid, defaults={"name": name})
+        if corp.suite_id and corp.connected_at:
+            raise Conflict(_("这个企业是通过服务商授权接入的。"), remedy=_("先断开接入，再用自建应用接入。"))
         before = {"name": corp.name, "quota_mode": corp.quota_mode} if corp.connected_at else None
-        corp.name, corp.quota_mode, corp.connected_at = name, quota_mode, at
-        corp.callback_token = corp.callback_token or _token()
-        corp.callback_aes_key = corp.callback_aes_key or _aes_key()
+        corp.name, corp.quota_mode, corp.connected_at, corp.suite = name, quota_mode, at, None
+        corp.callback_token = token or corp.callback_token or callback_keys.new_token()
+        corp.callback_aes_key = aes_key or corp.callback_aes_key or callback_keys.new_aes_key()
         corp.trouble_code = corp.trouble_detail = ""
         corp.trouble_at = None
         corp.save()
-        CorpApp.objects.update_or_create(
-            corp=corp, agent_id=agent_id, defaults={"kind": CONTACT, "secret": secret, "name": name}
-        )
         # One app speaks for 客户联系: an earlier one would go on being used with its old secret.
-        CorpApp.objects.filter(corp=corp, kind=CONTACT).exclude(agent_id=agent_id).delete()
+        CorpApp.objects.filter(corp=corp, kind=AppKind.CONTACT).exclude(agent_id=agent_id).delete()
+        CorpApp.objects.update_or_create(
+            corp=corp, agent_id=agent_id, defaults={"kind": AppKind.CONTACT, "secret": secret, "name": name}
+        )
         endpoint, _made = CallbackEndpoint.objects.get_or_create(brand_id=brand_id, corp_id=corp.pk)
         after = {"name": name, "corpid": corpid, "agent_id": agent_id, "quota_mode": quota_mode}
         audit.record(
@@ -133,128 +111,185 @@ def connect(
     return Connected(corp.pk, endpoint.pk, corp.callback_token, corp.callback_aes_key, verdicts)
 
 
+def disconnect(*, brand_id: int, corp_id: int, confirm: str, actor: Actor, at: datetime) -> None:
+    """Stop working with the corp: secrets and callback address go, what was synced stays. Opens its own scopes.
+
+    `confirm` is the corp's name typed out: nobody disconnects the wrong one by a click. Callbacks that wait are let
+    go. WeCom is not told; a provider's authorisation waits for a brand again. Raises NotFound, Invalid."""
+    with brand_scope(brand_id):
+        corp = found(Corp.objects.filter(pk=corp_id))
+        if confirm.strip() != corp.name:
+            wrong = FieldError("confirm", "mismatch", _("请完整输入企业名称。"))
+            raise Invalid(wrong.message, errors=[wrong])
+        apps = list(CorpApp.objects.filter(corp=corp).exclude(secret=""))
+        CorpApp.objects.filter(corp=corp, kind=AppKind.CONTACT).update(secret="")
+        CorpApp.objects.filter(corp=corp).exclude(kind=AppKind.CONTACT).delete()
+        CallbackEndpoint.objects.filter(brand=brand_id, corp_id=corp.pk).delete()
+        InboxItem.objects.filter(corp=corp, status=InboxItem.Status.PENDING).update(
+            status=InboxItem.Status.IGNORED, processed_at=at, error="wecom.disconnected"
+        )
+        Corp.objects.filter(pk=corp.pk).update(
+            connected_at=None, callback_verified_at=None, trouble_code="", trouble_detail="", trouble_at=None
+        )
+        contact = next((app for app in apps if app.kind == AppKind.CONTACT), None)
+        if corp.suite_id and contact:
+            authorise.release(suite_id=corp.suite_id, corpid=corp.corpid, permanent_code=contact.secret)
+        audit.record(actor=actor, action="corp.disconnect", object_type="corp", object_id=corp.pk, at=at)
+    for app in apps:
+        WeComClient(corpid=corp.corpid, secret=app.secret).transport.tokens.forget()
+
+
+# -- apps, secrets, keys ----------------------------------------------------------------------------------------------
+
+
+def add_app(
+    *, brand_id: int, corp_id: int, agent_id: int, secret: str, name: str, kind: str, actor: Actor, at: datetime
+) -> CorpApp:
+    """Add a further app of the corp, for another purpose than 客户联系, after trying it. Opens its own scopes.
+
+    The same AgentId again replaces its secret. Raises NotFound, Invalid, WeComError."""
+    secret, name = secret.strip(), name.strip()
+    with brand_scope(brand_id):
+        corp = found(Corp.objects.filter(pk=corp_id))
+        speaker = CorpApp.objects.filter(corp=corp, agent_id=agent_id, kind=AppKind.CONTACT).exists()
+    wrong = _wrong_in(name=name, agent_id=agent_id, secret=secret)
+    if kind not in AppKind.values or kind == AppKind.CONTACT:
+        wrong.append(FieldError("kind", "choice", _("请选择应用的用途。")))
+    if speaker:
+        wrong.append(FieldError("agent_id", "taken", _("这个应用已用于客户联系。")))
+    if wrong:
+        raise Invalid(_("有字段不正确。"), errors=wrong)
+    _must_pass(checks.app_only(Subject(WeComClient(corpid=corp.corpid, secret=secret, agent_id=agent_id)), []))
+    with brand_scope(brand_id):
+        app, _new = CorpApp.objects.update_or_create(
+            corp_id=corp_id, agent_id=agent_id, defaults={"kind": kind, "secret": secret, "name": name[:100]}
+        )
+        after = {"agent_id": agent_id, "kind": kind}
+        audit.record(actor=actor, action="corp.add_app", object_type="corp", object_id=corp_id, after=after, at=at)
+    return app
+
+
+def remove_app(*, brand_id: int, corp_id: int, app_id: int, actor: Actor, at: datetime) -> None:
+    """Forget a further app. Opens its own scope. Raises NotFound, Conflict for the one of 客户联系."""
+    with brand_scope(brand_id):
+        app = found(CorpApp.objects.filter(pk=app_id, corp=corp_id))
+        if app.kind == AppKind.CONTACT:
+            raise Conflict(_("客户联系应用不能单独移除。"), remedy=_("要停用它，请断开接入。"))
+        before = {"agent_id": app.agent_id, "kind": app.kind}
+        app.delete()
+        audit.record(actor=actor, action="corp.remove_app", object_type="corp", object_id=corp_id, before=before, at=at)
+
+
+def rotate_secret(*, brand_id: int, corp_id: int, app_id: int, secret: str, actor: Actor, at: datetime) -> None:
+    """Replace an app's secret by the one that was made anew in WeCom, after trying it. Opens its own scopes.
+
+    Raises NotFound, Invalid (nothing is changed), Conflict for a provider's app, WeComError."""
+    secret = secret.strip()
+    with brand_scope(brand_id):
+        corp = found(Corp.objects.filter(pk=corp_id))
+        app = found(CorpApp.objects.filter(pk=app_id, corp=corp_id))
+    if corp.suite_id:
+        raise Conflict(_("服务商应用的凭证由企业微信自动更新，不用手工更换。"))
+    wrong = _wrong_in(secret=secret)
+    if wrong:
+        raise Invalid(_("有字段不正确。"), errors=wrong)
+    subject = Subject(WeComClient(corpid=corp.corpid, secret=secret, agent_id=app.agent_id))
+    _must_pass((checks.foundations if app.kind == AppKind.CONTACT else checks.app_only)(subject, []))
+    with brand_scope(brand_id):
+        CorpApp.objects.filter(pk=app_id).update(secret=secret)
+        if app.kind == AppKind.CONTACT:
+            Corp.objects.filter(pk=corp_id).update(
+                connected_at=corp.connected_at or at, trouble_code="", trouble_detail="", trouble_at=None
+            )
+        after = {"agent_id": app.agent_id}
+        audit.record(
+            actor=actor, action="corp.rotate_secret", object_type="corp", object_id=corp_id, after=after, at=at
+        )
+    if app.secret and app.secret != secret:
+        WeComClient(corpid=corp.corpid, secret=app.secret).transport.tokens.forget()
+
+
+def rotate_callback_keys(
+    *, brand_id: int, corp_id: int, token: str = "", aes_key: str = "", actor: Actor, at: datetime
+) -> None:
+    """New Token and EncodingAESKey, made or given; callbacks are refused until WeCom has them too. Opens its own scope.
+
+    Raises NotFound, Invalid."""
+    token, aes_key = token.strip(), aes_key.strip()
+    wrong = callback_keys.wrong_in(token=token, aes_key=aes_key)
+    if wrong:
+        raise Invalid(_("有字段不正确。"), errors=wrong)
+    with brand_scope(brand_id):
+        corp = Corp.objects.filter(pk=corp_id)
+        found(corp)
+        corp.update(
+            callback_token=token or callback_keys.new_token(),
+            callback_aes_key=aes_key or callback_keys.new_aes_key(),
+            callback_verified_at=None,
+        )
+        audit.record(actor=actor, action="corp.rotate_callback_keys", object_type="corp", object_id=corp_id, at=at)
+
+
+# -- checking ---------------------------------------------------------------------------------------------------------
+
+
 def check(*, brand_id: int, corp_id: int, at: datetime) -> list[Verdict]:
     """Run every step on a connected corp; notes what is wrong, or clears it. Opens its own scopes. Raises NotFound."""
     with brand_scope(brand_id):
         corp = found(Corp.objects.filter(pk=corp_id))
-        app = found(CorpApp.objects.filter(corp=corp_id, kind=CONTACT).order_by("id"))
+        app = found(CorpApp.objects.filter(corp=corp_id, kind=AppKind.CONTACT).order_by("id"))
         heard = InboxItem.objects.filter(corp=corp_id).order_by("-received_at").values_list("received_at", flat=True)
         last_heard = heard.first()
+    if not app.secret:
+        ended = policy_named(corp.trouble_code or "wecom.disconnected")
+        return [Verdict("credentials", False, str(ended.detail), str(ended.remedy), code=ended.code)]
     trouble: list[Misconfigured] = []
-    verdicts = _tried(WeComClient(corpid=corp.corpid, secret=app.secret, agent_id=app.agent_id), trouble)
-    verdicts.append(_callback_verdict(last_heard))
+    wecom = WeComClient(corpid=corp.corpid, secret=app.secret, agent_id=app.agent_id)
+    subject = Subject(wecom, provided=corp.suite_id is not None)
+    verdicts = checks.foundations(subject, trouble)
+    if verdicts[0].step == "credentials" and not verdicts[0].ok:
+        verdicts = _authorisation(corp, app.secret, at) or verdicts
+        if verdicts[0].code == authorise.CANCELLED:
+            return verdicts  # noted where it was found out
+    elif not trouble:
+        verdicts += checks.permissions(subject, at=at)
+    endpoint = CallbackEndpoint.objects.filter(brand=brand_id, corp_id=corp.pk).first()
+    address = callback_url(endpoint.pk) if endpoint else ""
+    verdicts += callback_check.verdicts(corp, address=address, last_heard=last_heard, at=at)
     if trouble:
         troubles.note(brand_id=brand_id, corp_id=corp_id, error=trouble[-1], at=at)
-    elif all(verdict.ok or verdict.partial for verdict in verdicts):
+    elif corp.trouble_code not in {verdict.code for verdict in verdicts if not verdict.ok}:
         troubles.clear(brand_id=brand_id, corp_id=corp_id)
     return verdicts
 
 
-# -- the steps --------------------------------------------------------------------------------------------------------
+def _authorisation(corp: Corp, secret: str, at: datetime) -> list[Verdict]:
+    """Whether a provider's app is refused because the corp took its authorisation back, unheard by us."""
+    suite = Suite.objects.filter(pk=corp.suite_id).first() if corp.suite_id else None
+    if suite is None or authorise.still_granted(suite=suite, corpid=corp.corpid, permanent_code=secret, at=at):
+        return []
+    ended = policy_named(authorise.CANCELLED)
+    return [Verdict("credentials", False, str(ended.detail), str(ended.remedy), code=ended.code)]
 
 
-def _tried(wecom: WeComClient, trouble: list[Misconfigured]) -> list[Verdict]:
-    """The steps in order, up to and with the first that fails; what an operator must mend is put into `trouble`.
-
-    A WeCom that does not answer is raised, no verdict."""
-    # An operator who has just mended the secret in WeCom must not be told the answer of a minute ago.
-    wecom.transport.tokens.forget_refusal()
-    verdicts: list[Verdict] = []
-    for step, trial in (
-        ("credentials", _credentials),
-        ("agent", _agent),
-        ("permission", _permission),
-        ("members", _members),
-    ):
-        try:
-            verdicts += trial(wecom)
-        except WeComError as refusal:
-            if not refusal.errcode:
-                raise
-            if isinstance(refusal, Misconfigured):
-                trouble.append(refusal)
-            verdicts.append(Verdict(step, False, str(refusal.detail), str(refusal.remedy), code=refusal.problem_code))
-            break
-    return verdicts
+# -- the forms --------------------------------------------------------------------------------------------------------
 
 
-Trial = Callable[[WeComClient], Iterator[Verdict]]
+def _must_pass(verdicts: list[Verdict]) -> list[Verdict]:
+    """The verdicts. Raises Invalid, naming the field, for the first that failed."""
+    refusal = next((verdict for verdict in verdicts if not verdict.ok and not verdict.partial), None)
+    if refusal is None:
+        return verdicts
+    wrong = FieldError(FIELDS.get(refusal.code, "secret"), refusal.code, refusal.detail, refusal.remedy)
+    raise Invalid(refusal.detail, remedy=refusal.remedy, errors=[wrong], code=refusal.code)
 
 
-def _credentials(wecom: WeComClient) -> Iterator[Verdict]:
-    wecom.transport.tokens.drop(wecom.transport.access_token)  # a token from before the secret was reset proves nothing
-    _token_now = wecom.transport.access_token
-    yield Verdict("credentials", True, _("企业微信接受了企业 ID 和 Secret。"))
+def _wrong_in(**fields: object) -> list[FieldError]:
+    return [FieldError(name, "required", _("请填写。")) for name, value in fields.items() if not value]
 
 
-def _agent(wecom: WeComClient) -> Iterator[Verdict]:
-    agent = wecom.agent(agent_id=wecom.agent_id)
-    if agent.closed:
-        raise error_of(APP_DISABLED, api="agent/get")
-    whole = 1 in agent.department_ids
-    departments = len(wecom.departments())
-    if whole:
-        yield Verdict("agent", True, _("应用“%(name)s”可见整个企业。") % {"name": agent.name})
-    else:
-        yield Verdict(
-            "agent",
-            False,
-            _("应用“%(name)s”可见 %(departments)d 个部门、另有 %(members)d 位员工，不是整个企业。")
-            % {"name": agent.name, "departments": departments, "members": len(agent.userids)},
-            _("如果有导购不在其中，请在企业微信管理后台 › 应用管理 › 本应用 › 可见范围 加入。"),
-            partial=True,
-        )
-
-
-def _permission(wecom: WeComClient) -> Iterator[Verdict]:
-    wecom.corp_tags()
-    yield Verdict("permission", True, _("应用可以调用客户联系接口。"))
-
-
-def _members(wecom: WeComClient) -> Iterator[Verdict]:
-    count = len(wecom.follow_users())
-    if count:
-        yield Verdict("members", True, _("%(count)d 位员工开通了客户联系。") % {"count": count})
-    else:
-        yield Verdict("members", False, _("可见范围里没有开通客户联系的员工，同步不到客户。"), str(SCOPE), partial=True)
-
-
-def _callback_verdict(last_heard: datetime | None) -> Verdict:
-    if last_heard is not None:
-        at = last_heard.strftime("%Y-%m-%d %H:%M UTC")
-        return Verdict("callback", True, _("最近一次收到回调：%(at)s。") % {"at": at})
-    return Verdict(
-        "callback",
-        False,
-        _("还没有收到过企业微信的回调。"),
-        _("在企业微信管理后台 › 本应用 › 接收消息 › 设置 API 接收，填入本页的 URL、Token、EncodingAESKey。"),
-        partial=True,
-    )
-
-
-# -- the form ---------------------------------------------------------------------------------------------------------
-
-
-def _check_form(*, corpid: str, name: str, agent_id: int, secret: str, quota_mode: str) -> None:
-    wrong = [
-        FieldError(field, "required", _("请填写。"))
-        for field, value in (("corpid", corpid), ("name", name), ("agent_id", agent_id), ("secret", secret))
-        if not value
-    ]
-    if quota_mode not in QuotaMode.values:
-        choices = "、".join(QuotaMode.values)
-        wrong.append(FieldError("quota_mode", "choice", _("额度模式应是 %(choices)s 之一。") % {"choices": choices}))
-    if wrong:
-        raise Invalid(_("有字段不正确。"), errors=wrong)
-
-
-def _token() -> str:
-    return "".join(secrets.choice(LETTERS) for _place in range(32))
-
-
-def _aes_key() -> str:
-    """43 letters and digits that decode to 32 bytes, as WeCom's console makes them."""
-    while True:
-        key = base64.b64encode(secrets.token_bytes(32)).decode().rstrip("=")
-        if key.isalnum():
-            return key
+def _wrong_mode(quota_mode: str) -> list[FieldError]:
+    if quota_mode in QuotaMode.values:
+        return []
+    choices = "、".join(QuotaMode.values)
+    return [FieldError("quota_mode", "choice", _("额度模式应是 %(choices)s 之一。") % {"choices": choices})]

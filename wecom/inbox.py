@@ -24,6 +24,7 @@ from django.utils.translation import gettext_lazy as _
 from scrm.lib.errors import Conflict, found
 from tenants.scope import brand_scope
 from wecom import crypto, troubles
+from wecom.callback_keys import SELF_CHECK
 from wecom.crypto import Seal
 from wecom.errors import BadCallback
 from wecom.models import CallbackEndpoint, Corp, InboxItem
@@ -148,12 +149,17 @@ def greeters() -> Sequence[Greeter]:
 # -- receiving --------------------------------------------------------------------------------------------------------
 
 
-def verify_url(*, endpoint_id: UUID, seal: Seal, echostr: str) -> str:
-    """The plain echo of WeCom's handshake (§4.2). Opens its own scope. Raises NotFound, BadCallback."""
+def verify_url(*, endpoint_id: UUID, seal: Seal, echostr: str, at: datetime) -> str:
+    """The plain echo of WeCom's handshake (§4.2), noted on the corp. Opens its own scope. Raises NotFound, BadCallback.
+
+    An echo of our own, by which the connection check looks at the address, is not WeCom's handshake."""
     endpoint = found(CallbackEndpoint.objects.filter(pk=endpoint_id))
     with brand_scope(endpoint.brand_id):
         corp = found(Corp.objects.filter(pk=endpoint.corp_id))
-    return _opened(corp, echostr, seal)
+        echo = _opened(corp, echostr, seal)
+        if not echo.startswith(SELF_CHECK):
+            Corp.objects.filter(pk=corp.pk).update(callback_verified_at=at)
+    return echo
 
 
 def receive(*, endpoint_id: UUID, seal: Seal, body: bytes, at: datetime, wake: Wake) -> bool:
@@ -175,6 +181,19 @@ def receive(*, endpoint_id: UUID, seal: Seal, body: bytes, at: datetime, wake: W
         )
         raise
     logger.info("wecom.callback", extra={"brand": endpoint.brand_id, "item": item_id, "event": event_of(fields)})
+    return item_id is not None
+
+
+def keep_opened(*, brand_id: int, corp_id: int, plain: str, at: datetime, wake: Wake) -> bool:
+    """Keep a message that was opened elsewhere, as a suite's command URL does; False for one that is here already.
+
+    Opens its own scope. Raises NotFound."""
+    with brand_scope(brand_id):
+        fields = _read(plain)
+        item_id = _keep(found(Corp.objects.filter(pk=corp_id)), fields, at)
+        if item_id is not None:
+            transaction.on_commit(lambda: wake(brand_id, _has_welcome(fields)))
+    logger.info("wecom.callback", extra={"brand": brand_id, "item": item_id, "event": event_of(fields)})
     return item_id is not None
 
 

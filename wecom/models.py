@@ -6,6 +6,7 @@ a provider (服务商): its suites, who authorised them, and the commands that W
 import uuid
 
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tenants.models import Brand
@@ -156,7 +157,7 @@ class Corp(TenantModel):
     trouble_code = models.CharField(max_length=40, blank=True)
     """problem code of the last refusal that an operator must mend, e.g. wecom.ip_untrusted; empty when well"""
     trouble_detail = models.TextField(blank=True)
-    """the API that was refused and WeCom's errcode; for people there are trouble_text and trouble_remedy"""
+    """the API that was refused, WeCom's errcode, and the address it saw if that is the matter; see trouble_remedy"""
     trouble_at = models.DateTimeField(null=True, blank=True)
     callback_refused_code = models.CharField(max_length=40, blank=True)
     """problem code of the last callback that was refused at the door, e.g. wecom.bad_signature"""
@@ -177,8 +178,12 @@ class Corp(TenantModel):
 
     @property
     def trouble_remedy(self) -> str:
-        """What the operator can do about it."""
-        return str(policy_named(self.trouble_code).remedy) if self.trouble_code else ""
+        """What the operator can do about it; names the address to register where WeCom named it."""
+        if not self.trouble_code:
+            return ""
+        remedy = str(policy_named(self.trouble_code).remedy)
+        _api, _errcode, ip = (*self.trouble_detail.split(" "), "", "", "")[:3]
+        return gettext("企业微信看到的服务器 IP 是 %(ip)s。") % {"ip": ip} + remedy if ip else remedy
 
 
 class CorpApp(TenantModel):

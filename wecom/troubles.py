@@ -36,7 +36,7 @@ def note(*, brand_id: int, corp_id: int, error: Misconfigured, at: datetime) -> 
     with brand_scope(brand_id):
         corp = Corp.objects.filter(pk=corp_id)
         corp.exclude(trouble_code=error.problem_code).update(
-            trouble_code=error.problem_code, trouble_detail=f"{error.api} {error.errcode}", trouble_at=at
+            trouble_code=error.problem_code, trouble_detail=_detail(error), trouble_at=at
         )
 
 
@@ -84,3 +84,9 @@ def _first_this_minute(corp_id: int) -> bool:
         last, now = _noted.get(corp_id, 0.0), time.monotonic()
         _noted[corp_id] = now if now - last >= NOTED_EVERY or not last else last
         return _noted[corp_id] == now
+
+
+def _detail(error: Misconfigured) -> str:
+    """Which call was refused, by what number, and for an untrusted address, which."""
+    seen = error.from_ip if error.problem_code == "wecom.ip_untrusted" else ""
+    return f"{error.api} {error.errcode} {seen}".strip()

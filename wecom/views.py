@@ -30,7 +30,11 @@ def callback(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
     seal = Seal(query.get("msg_signature", ""), query.get("timestamp", ""), query.get("nonce", ""))
     try:
         if request.method != "POST":
-            return _plain(inbox.verify_url(endpoint_id=endpoint_id, seal=seal, echostr=query.get("echostr", "")))
+            return _plain(
+                inbox.verify_url(
+                    endpoint_id=endpoint_id, seal=seal, echostr=query.get("echostr", ""), at=timezone.now()
+                )
+            )
         if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BYTES:
             return _plain("", status=413)
         inbox.receive(endpoint_id=endpoint_id, seal=seal, body=request.body, at=timezone.now(), wake=_wake)

@@ -151,7 +151,7 @@ def test_a_mended_secret_is_believed_at_once(cast, form):
 def test_a_check_notes_trouble_and_clears_it(cast, form, simulator):
     connected = corps.connect(**form)
     ask = {"brand_id": cast.brand.id, "corp_id": connected.corp_id, "at": timezone.now()}
-    path = "externalcontact/get_corp_tag_list"
+    path = "externalcontact/get_follow_user_list"
     simulator.post("/_sim/faults", {"path": path, "mode": "errcode", "errcode": 48002, "count": 1})
 
     failing = corps.check(**ask)
