@@ -16,13 +16,16 @@ Act = tuple[float, int, str, str, list[str]]  # due (virtual time), order, corpi
 Doer = Callable[..., None]
 
 DOERS: dict[str, Doer] = {}
+RECURRING: set[str] = set()  # what goes on by the calendar and never settles
 
 
-def act(kind: str) -> Callable[[Doer], Doer]:
+def act(kind: str, *, recurring: bool = False) -> Callable[[Doer], Doer]:
     """Register `doer(engine, corp, *arguments)` for acts of that kind. A doer that comes too late does nothing."""
 
     def register(doer: Doer) -> Doer:
         DOERS[kind] = doer
+        if recurring:
+            RECURRING.add(kind)
         return doer
 
     return register
@@ -64,8 +67,12 @@ class Agenda:
     def settle(self, engine: Engine, corp: Corp) -> int:
         """Carry out every act of the corp now, and those that follow from them. Returns how many."""
         done = 0
-        while mine := sorted(each for each in self.heap if each[2] == corp.corpid):
-            self.heap = [each for each in self.heap if each[2] != corp.corpid]
+
+        def settles(each: Act) -> bool:
+            return each[2] == corp.corpid and each[3] not in RECURRING
+
+        while mine := sorted(each for each in self.heap if settles(each)):
+            self.heap = [each for each in self.heap if not settles(each)]
             heapq.heapify(self.heap)
             for _, _, corpid, kind, arguments in mine:
                 _do(engine, corpid, kind, arguments)

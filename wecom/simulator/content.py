@@ -12,6 +12,7 @@ from wecom.simulator.world import Corp
 MEDIA_DAYS = 3
 MESSAGE_TEXT_BYTES = 4000
 MOMENT_TEXT_CHARS = 2000
+GROUP_WELCOME_BYTES = 3000
 ATTACHMENT_TYPES = ("image", "link", "miniprogram", "video", "file")
 
 Content = tuple[str, list[dict[str, Any]]]
@@ -55,6 +56,42 @@ def moment_content(corp: Corp, body: dict[str, Any], *, now: float) -> Content:
                 continue  # a link may go without a cover
         _check_media(corp, part.get("media_id"), now, moment=True)
     return text, attachments
+
+
+def conclusions(corp: Corp, given: dict[str, Any], *, now: float) -> dict[str, Any]:
+    """Closing words of a temporary session: text and the first of image > link > miniprogram. Raises Refused."""
+    text = _text(given)
+    if len(text.encode()) > MESSAGE_TEXT_BYTES:
+        raise Refused(40058, "conclusions.text too long")
+    kept: dict[str, Any] = {"text": {"content": text}} if text else {}
+    for kind in ("image", "link", "miniprogram"):
+        if given.get(kind) is not None:
+            attachment = {"msgtype": kind, kind: given[kind]}
+            _check_message_attachment(corp, attachment, now)
+            return kept | {kind: given[kind]}
+    return kept
+
+
+def group_welcome(corp: Corp, body: dict[str, Any], *, now: float) -> dict[str, Any]:
+    """A group welcome: text of at most 3000 bytes and the first of image > link > miniprogram > file > video.
+
+    Raises Refused."""
+    text = _text(body)
+    if len(text.encode()) > GROUP_WELCOME_BYTES:
+        raise Refused(40058, "text.content too long")
+    kept: dict[str, Any] = {"text": {"content": text}} if text else {}
+    for kind in ("image", "link", "miniprogram", "file", "video"):
+        if body.get(kind) is not None:
+            _check_message_attachment(corp, {"msgtype": kind, kind: body[kind]}, now)
+            return kept | {kind: body[kind]}
+    if not text:
+        raise Refused(40058, "text and attachment are both empty")
+    return kept
+
+
+def picture_url(media_id: str) -> str:
+    """The address under which WeCom shows an uploaded picture."""
+    return f"http://wework.qpic.cn/bizmail/{hashlib.sha256(media_id.encode()).hexdigest()[:40]}/0"
 
 
 def check_media_id(corp: Corp, media_id: object, *, now: float) -> None:

@@ -12,7 +12,9 @@ from wecom.simulator.clock import Clock
 from wecom.simulator.faults import Faults
 from wecom.simulator.journal import Journal
 from wecom.simulator.limits import Limits
-from wecom.simulator.outbound import EventField, Outbound, event_xml
+from wecom.simulator.logins import Logins
+from wecom.simulator.outbound import EventField, Outbound, address_of, event_xml
+from wecom.simulator.suites import Suites
 from wecom.simulator.tokens import Tokens
 from wecom.simulator.world import Corp, World
 
@@ -31,10 +33,25 @@ class Switches:
     callback_loss_rate: float = 0.0
     callback_duplicate_rate: float = 0.0
     callback_shuffle_rate: float = 0.0
+    callback_delay_seconds: float = 0.0  # real seconds before each callback leaves
+    callback_bad_signature_rate: float = 0.0  # share of attempts with a wrong msg_signature
     callback_lanes: int = 1  # how many callbacks of a corp may be under way at once; above 1 they overtake each other
     delete_after_send_rate: float = 0.001
     like_rate: float = 0.03
     comment_rate: float = 0.004
+    reply_rate: float = 0.02  # of mass sends: the customer writes back
+    click_rate: float = (
+        0.05  # of mass sends and Moments with a link or mini-program; three times that when it is of interest
+    )
+    order_rate: float = 0.1  # of clicks
+    daily_rate: float = 0.0  # share of the customers who do something of their own accord in a day
+    refuse_transfer_rate: float = 0.03
+    transfer_seconds: float = 86_400.0  # how long a customer may refuse, by the clock whatever the pace
+    group_transfer_seconds: float = 86_400.0  # how long a group of somebody who left is being inherited
+    member_contact_limit: int = 0  # customers per member; 0: none
+    group_full_at: int = 200  # heads at which a group takes nobody more by its code
+    link_cap: int = 1000  # acquisition links per corp (the number is not published)
+    statistics_ready_hour: int = 6  # yesterday's figures appear at this hour
 
     def configure(self, values: dict[str, object]) -> None:
         """Set switches by name. Raises ValueError for an unknown name or an unfit value."""
@@ -63,6 +80,8 @@ class Engine:
         self.switches = Switches()
         self.faults = Faults(world.seed)
         self.rng = random.Random(f"engine:{world.seed}")
+        self.suites = Suites(world.seed)
+        self.logins = Logins()
         self.outbound = Outbound(self.switches, random.Random(f"callbacks:{world.seed}"))
         self.busy: set[tuple[str, str]] = set()  # (path, object) of slow calls that still run
         self.cursor_key = secrets.token_bytes(16)
@@ -83,8 +102,14 @@ class Engine:
         self.agenda.schedule(self.clock.now() + self.clock.human(human_seconds), corp.corpid, kind, *arguments)
 
     def emit(self, corp: Corp, event: str, change: str, body: list[EventField], *, by_api: bool = False) -> None:
-        """Send an event to the corp's callback. Changes made by the API raise none, unless the switch says so."""
-        if corp.callback is None or (by_api and not self.switches.api_events):
+        """Send an event to the corp's callback and to the providers it has authorised, as far as their visible range
+        reaches. Changes made by the API raise none, unless the switch says so."""
+        if by_api and not self.switches.api_events:
             return
-        xml = event_xml(corpid=corp.corpid, at=self.now(), event=event, change=change, body=body)
-        self.outbound.enqueue(corp, xml)
+        member = corp.member(next((str(value) for name, value in body if name == "UserID"), ""))
+        if corp.callback is not None and (member is None or corp.sees(corp.apps[0], member)):
+            xml = event_xml(corpid=corp.corpid, at=self.now(), event=event, change=change, body=body)
+            self.outbound.enqueue(address_of(corp), xml)
+        for app in self.suites.installed(corp):
+            if member is None or corp.sees(app, member):
+                self.suites.tell(self, corp, app, event, change, body)

@@ -9,7 +9,7 @@ from typing import Any
 
 from wecom.simulator import content
 
-KINDS = ("single", "group", "moment", "welcome", "app")
+KINDS = ("single", "group", "moment", "welcome", "app", "notice")
 ONCE_ONLY = ("single", "group", "moment")  # kinds in which the same content twice is a mistake
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from wecom.simulator import quota
+from wecom.simulator import behaviour, habits, quota
 from wecom.simulator.agenda import act
 from wecom.simulator.engine import Engine
 from wecom.simulator.errors import Refused
@@ -142,6 +142,15 @@ def _deliver_single(
     rng = engine.draw("after", task.msgid, target)
     if rng.random() < engine.switches.delete_after_send_rate:
         engine.later(corp, rng.uniform(1, 600) * MINUTE, "customer_leaves", send.userid, target)
+    habits.receive(
+        engine,
+        corp,
+        rng,
+        userid=send.userid,
+        external_userid=target,
+        source_id=task.msgid,
+        content=(task.text, task.attachments),
+    )
     return SENT
 
 
@@ -163,4 +172,5 @@ def _deliver_group(
         fingerprint=fingerprint,
         member_count=len(group.members),
     )
+    behaviour.say_in_group(group, send.userid, at=now)
     return SENT

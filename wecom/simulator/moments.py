@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wecom.simulator import names
+from wecom.simulator import habits, names
 from wecom.simulator.agenda import act
 from wecom.simulator.engine import Engine
 from wecom.simulator.mass import MINUTE, plan_confirmation
@@ -158,3 +158,13 @@ def _plan_reaction(engine: Engine, corp: Corp, moment_id: str, userid: str, exte
     if reaction:
         delay = rng.uniform(5, 1200) * MINUTE
         engine.later(corp, delay, "react_to_moment", moment_id, userid, external_userid, reaction)
+    moment = corp.moments[moment_id]
+    habits.consider(
+        engine,
+        corp,
+        rng,
+        userid=userid,
+        external_userid=external_userid,
+        source_id=moment_id,
+        content=(moment.text, moment.attachments),
+    )

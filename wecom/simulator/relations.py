@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from wecom.simulator import behaviour
 from wecom.simulator.agenda import act
 from wecom.simulator.engine import Engine
 from wecom.simulator.errors import Refused
 from wecom.simulator.outbound import EventField
+from wecom.simulator.records import PastGroup, PastMember, TempChat, pair_key
 from wecom.simulator.world import Corp, Customer, Follow, Group, GroupMember, Member, Tag, TagGroup, WelcomeCode
 
 CONTACT_EVENT, CHAT_EVENT, TAG_EVENT = "change_external_contact", "change_external_chat", "change_external_tag"
@@ -26,8 +30,10 @@ def befriend(
     state: str = "",
     add_way: int = 1,
     half: bool = False,
+    by_member: bool = False,
 ) -> WelcomeCode | None:
-    """The customer adds the member. Event with State and, for those who were never friends, a WelcomeCode."""
+    """The customer adds the member (or the member asked, `by_member`). Event with State and, for those who were never
+    friends, a WelcomeCode."""
     before = corp.follows_of[member.userid].get(customer.external_userid)
     if before is not None and not before.deleted_at:
         return None
@@ -38,7 +44,7 @@ def befriend(
         external_userid=customer.external_userid,
         createtime=now,
         add_way=add_way,
-        oper_userid=customer.external_userid,
+        oper_userid=member.userid if by_member else customer.external_userid,
         state=state,
         half=half,
         interacted_at=now,
@@ -46,6 +52,10 @@ def befriend(
     if before is not None:  # the member still had them, with remark and tags
         follow.remark, follow.description, follow.tags = before.remark, before.description, before.tags
     corp.add_follow(follow)
+    if by_member:
+        behaviour.count(corp, member.userid, now, "new_apply_cnt")
+    if not half:
+        behaviour.count(corp, member.userid, now, "new_contact_cnt")
     code = None
     if before is None and not engine.switches.console_welcome:
         code = _new_welcome_code(engine, corp, member, customer)
@@ -61,6 +71,7 @@ def accept(engine: Engine, corp: Corp, follow: Follow) -> None:
     if not follow.half:
         return
     follow.half = False
+    behaviour.count(corp, follow.userid, engine.now(), "new_contact_cnt")
     body: list[EventField] = [("UserID", follow.userid), ("ExternalUserID", follow.external_userid)]
     body += [("State", follow.state)] if follow.state else []
     for code in corp.welcome_codes.values():
@@ -77,7 +88,12 @@ def customer_leaves(engine: Engine, corp: Corp, userid: str, external_userid: st
     if follow is None or follow.deleted_at:
         return
     follow.deleted_at = engine.now()
-    engine.emit(corp, CONTACT_EVENT, "del_follow_user", [("UserID", userid), ("ExternalUserID", external_userid)])
+    behaviour.count(corp, follow.userid, follow.deleted_at, "negative_feedback_cnt")
+    pair: list[EventField] = [("UserID", userid), ("ExternalUserID", external_userid)]
+    engine.emit(corp, CONTACT_EVENT, "del_follow_user", pair)
+    came = corp.link_customers.get(pair_key(follow.userid, external_userid))
+    if came is not None:
+        engine.emit(corp, "customer_acquisition", "del_follow_user", [*pair, ("LinkId", came.link_id)])
 
 
 def member_deletes(engine: Engine, corp: Corp, follow: Follow) -> None:
@@ -85,6 +101,45 @@ def member_deletes(engine: Engine, corp: Corp, follow: Follow) -> None:
     corp.drop_follow(follow)
     pair: list[EventField] = [("UserID", follow.userid), ("ExternalUserID", follow.external_userid)]
     engine.emit(corp, CONTACT_EVENT, "del_external_contact", pair)
+
+
+def begin_temp_chat(engine: Engine, corp: Corp, userid: str, external_userid: str, settings: dict[str, Any]) -> None:
+    """A temporary contact way was used: the session ends by itself after chat_expires_in."""
+    key = pair_key(userid, external_userid)
+    until = engine.now() + int(settings["chat_expires_in"])
+    corp.temp_chats[key] = TempChat(key, userid, external_userid, until, settings["conclusions"])
+    engine.agenda.schedule(until, corp.corpid, "end_temp_chat", userid, external_userid)
+
+
+@act("end_temp_chat")
+def let_temp_chat_end(engine: Engine, corp: Corp, userid: str, external_userid: str) -> None:
+    """The time of a session is over."""
+    session = corp.temp_chats.get(pair_key(userid, external_userid))
+    if session is not None and session.until <= engine.clock.now() + 1:
+        end_temp_chat(engine, corp, userid, external_userid)
+
+
+def end_temp_chat(engine: Engine, corp: Corp, userid: str, external_userid: str) -> bool:
+    """The session ends with its closing words; the two are no friends from now on. False when there is none."""
+    session = corp.temp_chats.pop(pair_key(userid, external_userid), None)
+    if session is None:
+        return False
+    text = str((session.conclusions.get("text") or {}).get("content", ""))
+    parts = [kind for kind in ("image", "link", "miniprogram") if session.conclusions.get(kind)][:1]
+    if text or parts:
+        attachments = [{"msgtype": kind, kind: session.conclusions[kind]} for kind in parts]
+        engine.journal.record(
+            corpid=corp.corpid,
+            kind="notice",
+            external_userid=external_userid,
+            sender=userid,
+            at=engine.now(),
+            fingerprint=engine.journal.keep(text, attachments),
+        )
+    follow = corp.follow(userid, external_userid)
+    if follow is not None:
+        corp.drop_follow(follow)
+    return True
 
 
 def edited(engine: Engine, corp: Corp, follow: Follow, *, by_api: bool) -> None:
@@ -135,15 +190,19 @@ def create_tags(
         raise Refused(40126)
     if group.group_id not in corp.tag_groups:
         corp.tag_groups[group.group_id] = group
-        engine.emit(corp, TAG_EVENT, "create", _tag_event(group.group_id, "tag_group"), by_api=by_api)
+        engine.emit(corp, TAG_EVENT, "create", _tag_event(group.group_id, "tag_group", group), by_api=by_api)
     made: list[Tag] = []
     for name, order in tags:
         tag = known.get(name)
         if tag is None:
-            tag = Tag(corp.new_id("et"), group.group_id, name, engine.now(), order, agentid)
+            tag = Tag(
+                corp.new_id("st" if group.strategy_id else "et"), group.group_id, name, engine.now(), order, agentid
+            )
             corp.tags[tag.tag_id] = tag
             known[name] = tag
-            engine.emit(corp, TAG_EVENT, "create", _tag_event(tag.tag_id, "tag"), by_api=by_api)
+            engine.emit(
+                corp, TAG_EVENT, "create", _tag_event(tag.tag_id, "tag", corp.tag_groups[tag.group_id]), by_api=by_api
+            )
         if tag not in made:
             made.append(tag)
     return made
@@ -158,7 +217,8 @@ def rename_tag(engine: Engine, corp: Corp, item: Tag | TagGroup, *, name: str, o
         item.order = order
     is_tag = isinstance(item, Tag)
     item_id = item.tag_id if isinstance(item, Tag) else item.group_id
-    engine.emit(corp, TAG_EVENT, "update", _tag_event(item_id, "tag" if is_tag else "tag_group"), by_api=by_api)
+    body = _tag_event(item_id, "tag" if is_tag else "tag_group", corp.tag_groups[item.group_id])
+    engine.emit(corp, TAG_EVENT, "update", body, by_api=by_api)
 
 
 def delete_tags(engine: Engine, corp: Corp, *, tag_ids: list[str], group_ids: list[str], by_api: bool) -> None:
@@ -171,11 +231,13 @@ def delete_tags(engine: Engine, corp: Corp, *, tag_ids: list[str], group_ids: li
     for tag_id in doomed:
         corp.tags[tag_id].deleted = True
     for tag in single:
-        engine.emit(corp, TAG_EVENT, "delete", _tag_event(tag.tag_id, "tag"), by_api=by_api)
+        engine.emit(
+            corp, TAG_EVENT, "delete", _tag_event(tag.tag_id, "tag", corp.tag_groups[tag.group_id]), by_api=by_api
+        )
     for group in corp.tag_groups.values():
         if not group.deleted and not tags_of(corp, group.group_id):
             group.deleted = True
-            engine.emit(corp, TAG_EVENT, "delete", _tag_event(group.group_id, "tag_group"), by_api=by_api)
+            engine.emit(corp, TAG_EVENT, "delete", _tag_event(group.group_id, "tag_group", group), by_api=by_api)
     for mine in corp.follows_of.values():
         for follow in mine.values():
             if follow.tags and not doomed.isdisjoint(follow.tags):
@@ -188,9 +250,20 @@ def tags_of(corp: Corp, group_id: str) -> list[Tag]:
     return sorted(found, key=lambda tag: -tag.order)
 
 
-def group_named(corp: Corp, name: str) -> TagGroup | None:
-    """The living tag group of that name."""
-    return next((group for group in corp.tag_groups.values() if group.name == name and not group.deleted), None)
+def group_named(corp: Corp, name: str, *, strategy_id: int = 0) -> TagGroup | None:
+    """The living tag group of that name among the corp's, or among those of a rule group."""
+    alive = (each for each in corp.tag_groups.values() if not each.deleted and each.strategy_id == strategy_id)
+    return next((group for group in alive if group.name == name), None)
+
+
+def shuffle_tags(engine: Engine, corp: Corp, group: TagGroup, tag_ids: list[str]) -> None:
+    """The console puts the tags of a group into this order."""
+    for place, tag_id in enumerate(reversed(tag_ids)):
+        tag = corp.tags.get(tag_id)
+        if tag is not None and tag.group_id == group.group_id:
+            tag.order = place
+    body: list[EventField] = [("Id", group.group_id)]
+    engine.emit(corp, TAG_EVENT, "shuffle", [*body, ("StrategyId", group.strategy_id)] if group.strategy_id else body)
 
 
 # -- customer groups ---------------------------------------------------------------------------------------------------
@@ -214,11 +287,17 @@ def join_group(
         external_userid, kind, engine.now(), scene, invitor=invitor, state=state
     )
     _member_change(engine, corp, group, "add_member", ("JoinScene", 3 if scene == 3 else 0), external_userid)
+    if kind == 2:
+        _greet(engine, corp, group, external_userid)
 
 
 def leave_group(engine: Engine, corp: Corp, group: Group, external_userid: str, *, removed: bool = False) -> None:
     """Somebody leaves the group, or is removed by its owner."""
-    if group.members.pop(external_userid, None) is not None:
+    person = group.members.pop(external_userid, None)
+    if person is not None:
+        corp.past_members.append(
+            PastMember(group.chat_id, group.owner, external_userid, person.join_time, engine.now())
+        )
         _member_change(engine, corp, group, "del_member", ("QuitScene", int(removed)), external_userid)
 
 
@@ -253,7 +332,30 @@ def change_group(
 def dismiss_group(engine: Engine, corp: Corp, group: Group) -> None:
     """The group is dissolved."""
     del corp.groups[group.chat_id]
+    now = engine.now()
+    corp.past_groups.append(PastGroup(group.chat_id, group.owner, group.create_time, now, group.talk))
+    corp.past_members += [
+        PastMember(group.chat_id, group.owner, each.userid, each.join_time, now) for each in group.members.values()
+    ]
     engine.emit(corp, CHAT_EVENT, "dismiss", [("ChatId", group.chat_id)])
+
+
+def _greet(engine: Engine, corp: Corp, group: Group, external_userid: str) -> None:
+    """The group's welcome, if its owner picked one that still exists."""
+    template = corp.group_welcomes.get(group.welcome_template)
+    if template is None:
+        return
+    attachments = [{"msgtype": kind, kind: part} for kind, part in template.content.items() if kind != "text" and part]
+    text = str((template.content.get("text") or {}).get("content", ""))
+    engine.journal.record(
+        corpid=corp.corpid,
+        kind="welcome",
+        external_userid=external_userid,
+        chat_id=group.chat_id,
+        sender=group.owner,
+        at=engine.now(),
+        fingerprint=engine.journal.keep(text, attachments),
+    )
 
 
 def _group_event(engine: Engine, corp: Corp, group: Group, detail: str) -> None:
@@ -275,14 +377,15 @@ def _member_change(engine: Engine, corp: Corp, group: Group, detail: str, scene:
     engine.emit(corp, CHAT_EVENT, "update", body)
 
 
-def _tag_event(item_id: str, kind: str) -> list[EventField]:
-    return [("Id", item_id), ("TagType", kind)]
+def _tag_event(item_id: str, kind: str, group: TagGroup) -> list[EventField]:
+    body: list[EventField] = [("Id", item_id), ("TagType", kind)]
+    return [*body, ("StrategyId", group.strategy_id)] if group.strategy_id else body
 
 
 def _refuse_clash(corp: Corp, item: Tag | TagGroup, name: str) -> None:
     if isinstance(item, Tag):
         taken = any(tag.name == name and tag is not item for tag in tags_of(corp, item.group_id))
     else:
-        taken = group_named(corp, name) not in (None, item)
+        taken = group_named(corp, name, strategy_id=item.strategy_id) not in (None, item)
     if taken:
         raise Refused(40071)

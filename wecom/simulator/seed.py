@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from wecom.simulator import names
+from wecom.simulator import behaviour, names
+from wecom.simulator.records import MemberTag
 from wecom.simulator.world import (
     CONTACT_APP,
     DIRECTORY_APP,
@@ -32,6 +33,9 @@ DAY = 86_400
 HISTORY_DAYS = 400
 TWO_GUIDES = 0.12
 ONE_WAY = 0.04
+ANSWERED = 0.85
+TALKATIVE = 0.1
+LINK_QUOTA = 1000
 WITH_UNIONID = 0.92
 LATE_SHARE = 0.2
 CUSTOMERS_PER_GROUP = 250
@@ -79,7 +83,34 @@ def _make_corp(*, seed: int, index: int, sizes: Sizes, now: int) -> Corp:
     _make_tags(corp, now)
     _make_customers(corp, rng, sizes, now)
     _make_groups(corp, rng, now)
+    _make_past(corp, key, now)
     return corp
+
+
+def _make_past(corp: Corp, key: str, now: int) -> None:
+    """What the statistics tell of the days before: who was added and left, some chats, some talk in groups; member
+    tags; a bought quota of acquisitions. Draws of its own, so that people stay the same whatever is added here."""
+    rng = random.Random(f"{key}:past")
+    for mine in corp.follows_of.values():
+        for follow in mine.values():
+            behaviour.count(corp, follow.userid, follow.createtime, "new_contact_cnt")
+            if follow.oper_userid == follow.userid:
+                behaviour.count(corp, follow.userid, follow.createtime, "new_apply_cnt")
+            if follow.deleted_at:
+                behaviour.count(corp, follow.userid, follow.deleted_at, "negative_feedback_cnt")
+            counts = corp.behaviour.setdefault(f"{follow.userid}|{behaviour.day_of(follow.interacted_at)}", {})
+            chat = {"chat_cnt": 1, "message_cnt": 1 + rng.randrange(6), "opened": 1}
+            if rng.random() < ANSWERED:
+                chat |= {"answered": 1, "answer_seconds": 60 * rng.randrange(1, 240)}
+            for what, amount in chat.items():
+                counts[what] = counts.get(what, 0) + amount
+    for group in corp.groups.values():
+        for person in group.members.values():
+            if rng.random() < TALKATIVE:
+                behaviour.say_in_group(group, person.userid, at=rng.randrange(person.join_time, now))
+    leaders = [member.userid for member in corp.members.values() if member.leader]
+    corp.member_tags[1] = MemberTag(1, "店长", leaders, [])
+    corp.link_quota = [[now + 200 * DAY, LINK_QUOTA, LINK_QUOTA]]
 
 
 def _make_directory(corp: Corp, rng: random.Random, sizes: Sizes) -> None:

@@ -16,12 +16,14 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
+from wecom.simulator import records as r
 from wecom.simulator import world as w
 from wecom.simulator.clock import Clock
 from wecom.simulator.engine import Engine
 from wecom.simulator.journal import Row
 
 VERSION = 1
+NO_ROWS: dict[str, Any] = {"fields": [], "rows": []}  # of a table that an older snapshot does not have
 # What was made after the last save is forgotten, its ids are not ours to give again: whoever heard them keeps them.
 IDS_SKIPPED = 100_000
 Record = TypeVar("Record")
@@ -33,7 +35,23 @@ SIMPLE_TABLES: list[tuple[str, type[Any], str]] = [
     ("contact_ways", w.ContactWay, "config_id"),
     ("moment_jobs", w.MomentJob, "jobid"),
     ("welcome_codes", w.WelcomeCode, "code"),
+    ("unassigned", r.Unassigned, "key"),
+    ("links", r.Link, "link_id"),
+    ("link_customers", r.LinkCustomer, "key"),
+    ("chat_keys", r.ChatKey, "chat_key"),
+    ("join_ways", r.JoinWay, "config_id"),
+    ("group_welcomes", r.GroupWelcome, "template_id"),
+    ("strategies", r.Strategy, "strategy_id"),
+    ("chats", r.Chat, "key"),
+    ("temp_chats", r.TempChat, "key"),
+    ("member_tags", r.MemberTag, "tagid"),
 ]
+LISTS: list[tuple[str, type[Any]]] = [
+    ("past_members", r.PastMember),
+    ("past_groups", r.PastGroup),
+    ("deeds", r.Deed),
+]
+PLAIN = ("left", "trusted_ips", "link_quota", "link_access", "behaviour", "pending_ids", "given_groups")
 
 
 class Unreadable(Exception):
@@ -50,6 +68,7 @@ def dump(engine: Engine) -> str:
         "switches": dataclasses.asdict(engine.switches),
         "agenda": engine.agenda.heap,
         "corps": [_dump_corp(corp) for corp in engine.world.corps.values()],
+        "suites": engine.suites.dump(),
         "journal": _table(Row, engine.journal.rows),
         "contents": engine.journal.contents,
     }
@@ -100,6 +119,8 @@ def read(path: Path) -> Engine:
     engine = Engine(world=world, clock=Clock(**state["clock"]))
     engine.switches.configure(state["switches"])
     engine.agenda.restore(state["agenda"])
+    if "suites" in state:
+        engine.suites.restore(state["suites"])
     engine.journal.contents = {mark: (text, rest) for mark, (text, rest) in state["contents"].items()}
     for row in _records(Row, state["journal"]):
         engine.journal.add(row)
@@ -117,8 +138,7 @@ def _dump_corp(corp: w.Corp) -> dict[str, Any]:
         "seed": corp.seed,
         "quota_mode": corp.quota_mode,
         "serial": corp.serial,
-        "trusted_ips": corp.trusted_ips,
-        "left": corp.left,
+        **{name: getattr(corp, name) for name in PLAIN},
         "callback": dataclasses.asdict(corp.callback) if corp.callback else None,
         "apps": _table(w.App, corp.apps),
         "members": _table(w.Member, corp.members.values()),
@@ -132,14 +152,18 @@ def _dump_corp(corp: w.Corp) -> dict[str, Any]:
         "moment_sends": _table(w.MomentSend, (send for each in moments for send in each.members.values())),
         "media": media,
         "media_contents": [base64.b64encode(each.content).decode() for each in corp.media.values()],
+        "transfers": _table(r.Transfer, corp.transfers.values()),
+        **{name: _table(kind, getattr(corp, name)) for name, kind in LISTS},
         **tables,
     }
 
 
 def _load_corp(state: dict[str, Any]) -> w.Corp:
     corp = w.Corp(corpid=state["corpid"], name=state["name"], seed=state["seed"], quota_mode=state["quota_mode"])
-    corp.serial, corp.left = state["serial"] + IDS_SKIPPED, state["left"]
-    corp.trusted_ips = state["trusted_ips"]
+    corp.serial = state["serial"] + IDS_SKIPPED
+    for name in PLAIN:
+        if name in state:
+            setattr(corp, name, state[name])
     corp.callback = w.Callback(**state["callback"]) if state["callback"] else None
     corp.apps = _records(w.App, state["apps"])
     for member in _records(w.Member, state["members"]):
@@ -149,7 +173,11 @@ def _load_corp(state: dict[str, Any]) -> w.Corp:
     for follow in sorted(_records(w.Follow, state["follows"]), key=lambda each: each.seq):
         corp.add_follow(follow)
     for name, kind, key in SIMPLE_TABLES:
-        setattr(corp, name, {getattr(each, key): each for each in _records(kind, state[name])})
+        setattr(corp, name, {getattr(each, key): each for each in _records(kind, state.get(name, NO_ROWS))})
+    for name, kind in LISTS:
+        setattr(corp, name, _records(kind, state.get(name, NO_ROWS)))
+    for transfer in _records(r.Transfer, state.get("transfers", NO_ROWS)):
+        corp.add_transfer(transfer)
     corp.groups = {each.chat_id: each for each in _records(w.Group, state["groups"])}
     for chat_id, table in state["group_members"]:
         corp.groups[chat_id].members = {each.userid: each for each in _records(w.GroupMember, table)}

@@ -12,23 +12,33 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from wecom.simulator import records
+
 ROOT_DEPARTMENT = 1
 
 CONTACT_APP = "customer_contact"  # self-built and listed in 客户联系 → 可调用接口的应用
 PLAIN_APP = "plain"  # self-built without the right to customer data: 48002 there
 DIRECTORY_APP = "directory_sync"  # the 通讯录同步 secret
+CUSTOMIZED_APP = "customized"  # a 代开发 app, installed from a provider's template
+THIRD_PARTY_APP = "third_party"  # a provider's own app
 
 PROMPT, LATE, NEVER = "prompt", "late", "never"  # a guide's habit of confirming
 
 
 @dataclass(slots=True)
 class App:
-    """An application of the corp; its secret buys tokens."""
+    """An application of the corp; its secret buys tokens. `visible` {users, parties}, None: the whole corp; `forbidden`
+    are paths it has no right to; `suite_id` names the provider's suite it came from."""
 
     agentid: int
     name: str
     secret: str
     kind: str
+    suite_id: str = ""
+    visible: dict[str, list[Any]] | None = None
+    forbidden: list[str] = field(default_factory=list)
+    unlicensed: list[str] = field(default_factory=list)  # members without an interface licence
+    redirect_domain: str = ""  # the trusted domain of web log-in; "": any
 
 
 @dataclass(slots=True)
@@ -93,13 +103,14 @@ class Follow:
 
 @dataclass(slots=True)
 class TagGroup:
-    """A group of corp tags; gone when its last tag goes."""
+    """A group of corp tags, or of a rule group's (`strategy_id` > 0); gone when its last tag goes."""
 
     group_id: str
     name: str
     create_time: int
     order: int
     deleted: bool = False
+    strategy_id: int = 0
 
 
 @dataclass(slots=True)
@@ -130,7 +141,8 @@ class GroupMember:
 
 @dataclass(slots=True)
 class Group:
-    """A customer group (客户群)."""
+    """A customer group (客户群). `heir`: who inherits it at present; `transfers`: when it changed hands on the job;
+    `talk`: messages per "day|userid"."""
 
     chat_id: str
     name: str
@@ -140,6 +152,11 @@ class Group:
     admins: list[str] = field(default_factory=list)
     version: int = 1
     mass_received: list[int] = field(default_factory=list)
+    heir: str = ""
+    inherited: bool = False
+    transfers: list[int] = field(default_factory=list)
+    welcome_template: str = ""
+    talk: dict[str, int] = field(default_factory=dict)
     members: dict[str, GroupMember] = field(default_factory=dict)
 
     @property
@@ -292,6 +309,26 @@ class Corp:
         self.moments: dict[str, Moment] = {}
         self.media: dict[str, Media] = {}
         self.welcome_codes: dict[str, WelcomeCode] = {}
+        self.transfers: dict[str, records.Transfer] = {}
+        self.transfers_of: dict[str, list[records.Transfer]] = {}  # external_userid → its transfers, oldest first
+        self.given_groups: dict[str, int] = {}  # "owner|day" → groups handed to another
+        self.unassigned: dict[str, records.Unassigned] = {}
+        self.links: dict[str, records.Link] = {}
+        self.link_customers: dict[str, records.LinkCustomer] = {}  # by pair
+        self.link_quota: list[list[Any]] = []  # [expire_date, bought, left], earliest to expire first
+        self.link_access = True
+        self.chat_keys: dict[str, records.ChatKey] = {}
+        self.join_ways: dict[str, records.JoinWay] = {}
+        self.group_welcomes: dict[str, records.GroupWelcome] = {}
+        self.strategies: dict[int, records.Strategy] = {}
+        self.chats: dict[str, records.Chat] = {}
+        self.temp_chats: dict[str, records.TempChat] = {}
+        self.member_tags: dict[int, records.MemberTag] = {}
+        self.past_members: list[records.PastMember] = []
+        self.past_groups: list[records.PastGroup] = []
+        self.behaviour: dict[str, dict[str, float]] = {}  # "userid|day" → what the member's day counted
+        self.pending_ids: dict[str, int] = {}  # unionid → when its pending_id was handed out
+        self.deeds: list[records.Deed] = []
 
     # -- ids ---------------------------------------------------------------------------------------------------------
 
@@ -330,6 +367,11 @@ class Corp:
         theirs.pop(follow.userid, None)
         theirs[follow.userid] = follow
 
+    def add_transfer(self, transfer: records.Transfer) -> None:
+        """Enter a transfer under its id and under its customer."""
+        self.transfers[transfer.transfer_id] = transfer
+        self.transfers_of.setdefault(transfer.external_userid, []).append(transfer)
+
     def drop_follow(self, follow: Follow) -> None:
         """Remove a friendship altogether (the member deleted the customer)."""
         self.follows_of[follow.userid].pop(follow.external_userid, None)
@@ -355,6 +397,14 @@ class Corp:
         for node in found:
             found.extend(each.id for each in self.departments.values() if each.parentid == node)
         return found
+
+    def sees(self, app: App, member: Member) -> bool:
+        """Whether a member is inside the app's visible range (可见范围)."""
+        if app.visible is None:
+            return True
+        if member.userid in app.visible["users"]:
+            return True
+        return any(set(self.below(party)).intersection(member.department) for party in app.visible["parties"])
 
     def members_of(self, department_id: int, *, recursive: bool) -> list[Member]:
         """Members of a department, with or without those below it."""

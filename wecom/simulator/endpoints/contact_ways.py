@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from wecom.simulator import content, relations
 from wecom.simulator.errors import Refused
 from wecom.simulator.wire import Body, Call, between, endpoint
 from wecom.simulator.world import ContactWay, Corp
@@ -30,7 +31,8 @@ def add_contact_way(call: Call) -> Body:
     if settings["is_temp"] and kind != SINGLE:
         raise Refused(40058, "is_temp needs type 1")
     _check_members(corp, settings)
-    if len(corp.contact_ways) >= MAX_WAYS:
+    _check_range(call, settings["user"])
+    if not settings["is_temp"] and len(corp.contact_ways) + len(corp.join_ways) >= MAX_WAYS:
         raise Refused(41045)
     config_id = corp.new_id("", 32).replace("-", "a").replace("_", "b").lower()
     if scene == QR_CODE:
@@ -44,7 +46,10 @@ def add_contact_way(call: Call) -> Body:
 def get_contact_way(call: Call) -> Body:
     """config_id → contact_way."""
     way = _asked(call)
-    return {"contact_way": {"config_id": way.config_id, **way.settings}}
+    shown = {name: value for name, value in way.settings.items() if name != "conclusions"}
+    if way.settings["conclusions"]:
+        shown["conclusions"] = _shown_conclusions(way.settings["conclusions"])
+    return {"contact_way": {"config_id": way.config_id, **shown}}
 
 
 @endpoint("POST", "externalcontact/list_contact_way", empty={"contact_way": []})
@@ -66,6 +71,7 @@ def update_contact_way(call: Call) -> Body:
     changed = {name: value for name, value in _settings(call).items() if name in call.body}
     settings = way.settings | changed
     _check_members(call.corp, settings)
+    _check_range(call, settings["user"])
     way.settings = settings
     return {}
 
@@ -74,8 +80,27 @@ def update_contact_way(call: Call) -> Body:
 def del_contact_way(call: Call) -> Body:
     """config_id: the code shows as invalid from now on."""
     way = _asked(call)
+    if way.agentid != call.app.agentid:
+        raise Refused(41044)
     del call.corp.contact_ways[way.config_id]
     return {}
+
+
+@endpoint("POST", "externalcontact/close_temp_chat")
+def close_temp_chat(call: Call) -> Body:
+    """userid, external_userid: end their temporary session. 84061 when there is none."""
+    member = call.member()
+    external_userid = call.text("external_userid", missing=41035)
+    if external_userid not in call.corp.customers:
+        raise Refused(40096)
+    if not relations.end_temp_chat(call.engine, call.corp, member.userid, external_userid):
+        raise Refused(84061)
+    return {}
+
+
+def has_expired(way: ContactWay, now: int) -> bool:
+    """Whether a temporary code's time is over."""
+    return bool(way.settings["is_temp"]) and now > way.create_time + int(way.settings["expires_in"])
 
 
 def members_behind(corp: Corp, way: ContactWay) -> list[str]:
@@ -88,7 +113,7 @@ def members_behind(corp: Corp, way: ContactWay) -> list[str]:
 
 def _asked(call: Call) -> ContactWay:
     way = call.corp.contact_ways.get(call.text("config_id", missing=41043))
-    if way is None:
+    if way is None or has_expired(way, call.now):
         raise Refused(41044)
     return way
 
@@ -104,12 +129,34 @@ def _settings(call: Call) -> dict[str, Any]:
         "state": call.text("state", chars=30),
         "user": call.strings("user"),
         "party": call.numbers("party"),
-        "expires_in": min(call.number("expires_in", default=7 * DAY), 14 * DAY),
-        "chat_expires_in": min(call.number("chat_expires_in", default=DAY), 14 * DAY),
+        "expires_in": _seconds(call, "expires_in", 7 * DAY),
+        "chat_expires_in": _seconds(call, "chat_expires_in", DAY),
         "unionid": call.text("unionid"),
         "mark_source": call.flag("mark_source", default=True),
-        "conclusions": call.record("conclusions"),
+        "conclusions": content.conclusions(call.corp, call.record("conclusions"), now=call.now),
     }
+
+
+def _seconds(call: Call, name: str, default: int) -> int:
+    """A validity of at most fourteen days."""
+    value = call.number(name, default=default)
+    if not 0 < value <= 14 * DAY:
+        raise Refused(40058, f"invalid {name}")
+    return value
+
+
+def _shown_conclusions(given: dict[str, Any]) -> dict[str, Any]:
+    """Closing words as WeCom tells them: a picture by its address instead of its media_id."""
+    if "image" not in given:
+        return given
+    return given | {"image": {"pic_url": content.picture_url(str(given["image"].get("media_id", "")))}}
+
+
+def _check_range(call: Call, userids: list[str]) -> None:
+    """Raises Refused 60011 for a member outside the app's visible range."""
+    members = (call.corp.member(userid) for userid in userids)
+    if any(member is not None and not call.sees(member) for member in members):
+        raise Refused(60011)
 
 
 def _check_members(corp: Corp, settings: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ BATCH_MEMBERS = 100
 @endpoint("GET", "externalcontact/get_follow_user_list", empty={"follow_user": []})
 def get_follow_user_list(call: Call) -> Body:
     """→ userids with 客户联系 in the visible range. Official 92571."""
-    return {"follow_user": [member.userid for member in call.corp.service_members()]}
+    return {"follow_user": [member.userid for member in call.seen_service_members()]}
 
 
 @endpoint("GET", "externalcontact/list", empty={"external_userid": []})
@@ -39,9 +39,12 @@ def get_customer(call: Call) -> Body:
     customer = call.corp.customers.get(external_userid)
     if customer is None:
         raise Refused(40096)
-    follows = [each for each in call.corp.followers_of[external_userid].values() if not each.half]
-    if not follows:
+    everybody = [each for each in call.corp.followers_of[external_userid].values() if not each.half]
+    if not everybody:
         raise Refused(84061)
+    follows = [each for each in everybody if _seen(call, each.userid)]
+    if not follows:
+        raise Refused(60011)
     rows, cursor = call.page(follows, most=FOLLOWERS_PER_PAGE, default=FOLLOWERS_PER_PAGE)
     answer: Body = {
         "external_contact": _contact(customer),
@@ -67,7 +70,13 @@ def batch_get_by_user(call: Call) -> Body:
         member = call.corp.member(userid)
         if member is None:
             raise Refused(40003)
+        if not call.sees(member):
+            raise Refused(60011)
         members.append(member.userid)
+    unlicensed = [each for each in members if each in call.app.unlicensed]
+    if len(unlicensed) == len(members):
+        raise Refused(701008, fail_info={"unlicensed_userid_list": unlicensed})
+    members = [each for each in members if each not in unlicensed]
     size = call.limit(most=100, default=50)
     place, after = call.position() or [0, 0]
     pairs: list[dict[str, Any]] = []
@@ -85,7 +94,7 @@ def batch_get_by_user(call: Call) -> Body:
     return {
         "external_contact_list": pairs,
         "next_cursor": cursor,
-        "fail_info": {"unlicensed_userid_list": []},
+        "fail_info": {"unlicensed_userid_list": unlicensed},
     }
 
 
@@ -112,6 +121,11 @@ def remark(call: Call) -> Body:
     if before != (follow.remark, follow.description, follow.remark_corp_name):
         relations.edited(call.engine, call.corp, follow, by_api=True)
     return {}
+
+
+def _seen(call: Call, userid: str) -> bool:
+    member = call.corp.member(userid)
+    return member is not None and call.sees(member)
 
 
 def _contact(customer: Customer) -> dict[str, Any]:
@@ -147,7 +161,9 @@ def _follow_user(corp: Corp, follow: Follow) -> dict[str, Any]:
     for tag_id in follow.tags:
         tag = corp.tags[tag_id]
         group = corp.tag_groups[tag.group_id]
-        tags.append({"group_name": group.name, "tag_name": tag.name, "tag_id": tag_id, "type": 1})
+        tags.append(
+            {"group_name": group.name, "tag_name": tag.name, "tag_id": tag_id, "type": 3 if group.strategy_id else 1}
+        )
     return {**_relation(follow), "tags": tags}
 
 

@@ -8,7 +8,6 @@ from wecom.simulator.errors import Refused
 from wecom.simulator.wire import DIRECTORY, DIRECTORY_SYNC, Body, Call, endpoint
 from wecom.simulator.world import ROOT_DEPARTMENT, Corp, Department, Member
 
-LEADERS_TAG = 1
 MEMBER_EMPTY: Body = {"department": [], "order": [], "is_leader_in_dept": [], "direct_leader": []}
 
 
@@ -30,6 +29,8 @@ def get_department(call: Call) -> Body:
     department = call.corp.departments.get(call.number("id"))
     if department is None:
         raise Refused(60003)
+    if department.id not in _seen(call):
+        raise Refused(60011)
     return {"department": _department(call.corp, department)}
 
 
@@ -62,6 +63,7 @@ def list_user_ids(call: Call) -> Body:
     pairs = [
         {"userid": member.userid, "department": department}
         for member in call.corp.members.values()
+        if call.sees(member)
         for department in member.department
     ]
     rows, cursor = call.page(pairs, most=10_000, default=10_000)
@@ -70,17 +72,19 @@ def list_user_ids(call: Call) -> Body:
 
 @endpoint("GET", "tag/list", kinds=DIRECTORY, empty={"taglist": []})
 def list_member_tags(call: Call) -> Body:
-    """→ the tags of members: here one, the store managers."""
-    return {"taglist": [{"tagid": LEADERS_TAG, "tagname": "店长"}]}
+    """→ the tags of members and departments."""
+    return {"taglist": [{"tagid": tag.tagid, "tagname": tag.tagname} for tag in call.corp.member_tags.values()]}
 
 
 @endpoint("GET", "tag/get", kinds=DIRECTORY, empty={"userlist": [], "partylist": []})
 def get_member_tag(call: Call) -> Body:
-    """tagid → the members who carry it."""
-    if call.number("tagid") != LEADERS_TAG:
+    """tagid → the members and departments that carry it."""
+    tag = call.corp.member_tags.get(call.number("tagid"))
+    if tag is None:
         raise Refused(40068)
-    leaders = [{"userid": each.userid, "name": each.name} for each in call.corp.members.values() if each.leader]
-    return {"tagname": "店长", "userlist": leaders, "partylist": []}
+    carriers = [member for userid in tag.userids if (member := call.corp.member(userid)) is not None]
+    users = [{"userid": each.userid, "name": each.name} for each in carriers if call.sees(each)]
+    return {"tagname": tag.tagname, "userlist": users, "partylist": tag.partyids}
 
 
 def _asked(call: Call) -> list[Department]:
@@ -88,14 +92,29 @@ def _asked(call: Call) -> list[Department]:
     top = call.number("id", default=ROOT_DEPARTMENT)
     if top not in departments:
         raise Refused(60003)
-    return [departments[each] for each in call.corp.below(top)]
+    seen = _seen(call)
+    found = [departments[each] for each in call.corp.below(top) if each in seen]
+    if not found and call.given("id") is not None:
+        raise Refused(60011)
+    return found
+
+
+def _seen(call: Call) -> set[int]:
+    """The departments inside the visible range of the app."""
+    if call.app.visible is None:
+        return set(call.corp.departments)
+    return {each for party in call.app.visible["parties"] for each in call.corp.below(party)}
 
 
 def _members(call: Call) -> list[Member]:
     department = call.number("department_id")
     if department not in call.corp.departments:
         raise Refused(60003)
-    return call.corp.members_of(department, recursive=call.number("fetch_child", default=0) == 1)
+    found = call.corp.members_of(department, recursive=call.number("fetch_child", default=0) == 1)
+    seen = [each for each in found if call.sees(each)]
+    if department not in _seen(call) and not seen:
+        raise Refused(60011)
+    return seen
 
 
 def _department(corp: Corp, department: Department) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from wecom.simulator import transfers
 from wecom.simulator.errors import Refused
 from wecom.simulator.wire import Body, Call, endpoint
 from wecom.simulator.world import Corp, GroupMember
@@ -27,9 +28,10 @@ def list_groups(call: Call) -> Body:
         raise Refused(81017)
     found = []
     for group in corp.groups.values():
+        group_status = transfers.group_status(corp, group)
         owner = corp.member(group.owner)
-        left = owner is None or owner.status != 1
-        group_status = 1 if left else 0
+        if owner is not None and not call.sees(owner):
+            continue
         if (not owners or group.owner in owners) and status in (0, group_status):
             found.append({"chat_id": group.chat_id, "status": group_status})
     rows, cursor = call.page(found, most=1000, default=1000)

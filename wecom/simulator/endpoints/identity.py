@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from wecom.simulator.endpoints.conversions import pending_id_of
 from wecom.simulator.errors import Refused
 from wecom.simulator.wire import Body, Call, endpoint
-from wecom.simulator.world import opaque_id
 
 
 @endpoint("POST", "idconvert/unionid_to_external_userid")
@@ -20,4 +20,5 @@ def unionid_to_external_userid(call: Call) -> Body:
     followers = call.corp.followers_of[customer.external_userid].values() if customer else []
     if customer is not None and any(not follow.half for follow in followers):
         return {"external_userid": customer.external_userid}
-    return {"pending_id": opaque_id("pending_", f"{call.corp.seed}:{unionid}", 40)}
+    call.corp.pending_ids[unionid] = call.now
+    return {"pending_id": pending_id_of(call.corp, unionid)}

@@ -6,6 +6,7 @@ from typing import Any
 
 from wecom.simulator import relations
 from wecom.simulator.errors import Refused
+from wecom.simulator.records import CUSTOMER_STRATEGY
 from wecom.simulator.wire import Body, Call, endpoint
 from wecom.simulator.world import Corp, Tag, TagGroup
 
@@ -15,9 +16,28 @@ NAME_CHARS = 30
 @endpoint("POST", "externalcontact/get_corp_tag_list", empty={"tag_group": []})
 def get_corp_tag_list(call: Call) -> Body:
     """tag_id[], group_id[] (both optional) → groups with their tags. Deleted ones show only when asked for by id."""
+    return _library(call, strategy_id=0)
+
+
+@endpoint("POST", "externalcontact/get_strategy_tag_list", empty={"tag_group": []})
+def get_strategy_tag_list(call: Call) -> Body:
+    """strategy_id, or tag_id[], or group_id[] → groups of rule groups' tags, each with its strategy_id. 94882."""
+    number = call.number("strategy_id", default=0)
+    if number and number not in call.corp.strategies:
+        raise Refused(40058, "invalid strategy_id")
+    return _library(call, strategy_id=number or None)
+
+
+def _library(call: Call, *, strategy_id: int | None) -> Body:
+    """Tag groups of the corp (0), of one rule group, or of any rule group (None)."""
     corp = call.corp
     group_ids, tag_ids = call.strings("group_id"), call.strings("tag_id")
-    groups = sorted(corp.tag_groups.values(), key=lambda group: -group.order)
+    mine = [
+        group
+        for group in corp.tag_groups.values()
+        if (group.strategy_id == strategy_id if strategy_id is not None else group.strategy_id > 0)
+    ]
+    groups = sorted(mine, key=lambda group: -group.order)
     if group_ids:
         wanted = [group for group in groups if group.group_id in group_ids]
         return {"tag_group": [_group(group, _all_tags(corp, group), deleted=True) for group in wanted]}
@@ -36,6 +56,20 @@ def get_corp_tag_list(call: Call) -> Body:
 @endpoint("POST", "externalcontact/add_corp_tag", empty={"tag_group": {}})
 def add_corp_tag(call: Call) -> Body:
     """group_id or group_name, tag[] {name, order} → the group with the tags of this request. Official 92117."""
+    return _add(call, strategy_id=0)
+
+
+@endpoint("POST", "externalcontact/add_strategy_tag", empty={"tag_group": {}})
+def add_strategy_tag(call: Call) -> Body:
+    """The same for a top-level rule group (strategy_id)."""
+    number = call.number("strategy_id")
+    strategy = call.corp.strategies.get(number)
+    if strategy is None or strategy.parent_id or strategy.kind != CUSTOMER_STRATEGY:
+        raise Refused(40058, "invalid strategy_id")
+    return _add(call, strategy_id=number)
+
+
+def _add(call: Call, *, strategy_id: int) -> Body:
     corp = call.corp
     given = call.given("tag")
     if not isinstance(given, list) or not given:
@@ -48,12 +82,14 @@ def add_corp_tag(call: Call) -> Body:
     group_id = call.text("group_id")
     if group_id:
         group = corp.tag_groups.get(group_id)
-        if group is None or group.deleted:
+        if group is None or group.deleted or group.strategy_id != strategy_id:
             raise Refused(40068)
     else:
         name = _name(call.text("group_name", missing=40063))
-        found = relations.group_named(corp, name)
-        group = found or TagGroup(corp.new_id("et"), name, call.now, _order(call.given("order")))
+        found = relations.group_named(corp, name, strategy_id=strategy_id)
+        order = _order(call.given("order"))
+        prefix = "st" if strategy_id else "et"
+        group = found or TagGroup(corp.new_id(prefix), name, call.now, order, strategy_id=strategy_id)
     made = relations.create_tags(
         call.engine, corp, group=group, tags=list(tags.items()), agentid=call.app.agentid, by_api=True
     )
@@ -63,7 +99,17 @@ def add_corp_tag(call: Call) -> Body:
 @endpoint("POST", "externalcontact/edit_corp_tag")
 def edit_corp_tag(call: Call) -> Body:
     """id (of a tag or a group), name, order."""
-    item = _own(call, call.text("id", missing=40063))
+    return _edit(call, of_strategy=False)
+
+
+@endpoint("POST", "externalcontact/edit_strategy_tag")
+def edit_strategy_tag(call: Call) -> Body:
+    """The same for a rule group's tag."""
+    return _edit(call, of_strategy=True)
+
+
+def _edit(call: Call, *, of_strategy: bool) -> Body:
+    item = _own(call, call.text("id", missing=40063), of_strategy=of_strategy)
     name = call.text("name")
     order = _order(call.given("order")) if call.given("order") is not None else None
     relations.rename_tag(call.engine, call.corp, item, name=_name(name) if name else "", order=order, by_api=True)
@@ -73,11 +119,21 @@ def edit_corp_tag(call: Call) -> Body:
 @endpoint("POST", "externalcontact/del_corp_tag")
 def del_corp_tag(call: Call) -> Body:
     """tag_id[], group_id[] (not both empty): delete and strip from all customers."""
+    return _delete(call, of_strategy=False)
+
+
+@endpoint("POST", "externalcontact/del_strategy_tag")
+def del_strategy_tag(call: Call) -> Body:
+    """The same for rule groups' tags."""
+    return _delete(call, of_strategy=True)
+
+
+def _delete(call: Call, *, of_strategy: bool) -> Body:
     tag_ids, group_ids = call.strings("tag_id"), call.strings("group_id")
     if not tag_ids and not group_ids:
         raise Refused(40063)
     for item_id in [*tag_ids, *group_ids]:
-        _own(call, item_id)
+        _own(call, item_id, of_strategy=of_strategy)
     if any(each not in call.corp.tags for each in tag_ids):
         raise Refused(40068)
     if any(each not in call.corp.tag_groups for each in group_ids):
@@ -101,10 +157,13 @@ def mark_tag(call: Call) -> Body:
     return {}
 
 
-def _own(call: Call, item_id: str) -> Tag | TagGroup:
+def _own(call: Call, item_id: str, *, of_strategy: bool) -> Tag | TagGroup:
     """A living tag or group that this app may change: it made it. Raises Refused 40068, 81011."""
     corp, agentid = call.corp, call.app.agentid
     tag = corp.tags.get(item_id)
+    holder = corp.tag_groups.get(tag.group_id if tag else item_id)
+    if holder is None or (holder.strategy_id > 0) is not of_strategy:
+        raise Refused(40068)
     if tag is not None and not tag.deleted:
         if tag.agentid != agentid:
             raise Refused(81011)
@@ -128,6 +187,8 @@ def _group(group: TagGroup, tags: list[Tag], *, deleted: bool = False) -> dict[s
         "create_time": group.create_time,
         "order": group.order,
     }
+    if group.strategy_id:
+        shown["strategy_id"] = group.strategy_id
     if deleted:
         shown["deleted"] = group.deleted
     shown["tag"] = [_tag(tag, deleted=deleted) for tag in tags]

@@ -1,0 +1,153 @@
+"""Customers and guides: adding, chatting, leaving, confirming."""
+
+from __future__ import annotations
+
+from wecom.simulator import mass, moments, relations, staff
+from wecom.simulator.acts.base import BadAct, Request, act, the_follow, the_member, the_visitor
+from wecom.simulator.endpoints.contact_ways import has_expired, members_behind
+from wecom.simulator.engine import Engine
+from wecom.simulator.world import Corp, Customer, Member
+
+
+@act("scan")
+def scan(engine: Engine, corp: Corp, request: Request) -> Request:
+    """A customer adds a guide by a contact way's code (config_id) or directly (userid). A known unionid or
+    external_userid is that customer again; else somebody new. `half`: the guide has not added back yet; `by` guide:
+    the guide asked the customer."""
+    customer = the_visitor(engine, corp, request)
+    state = str(request.get("state") or "")
+    add_way = int(request.get("add_way", 1))
+    if request.get("config_id"):
+        way = corp.contact_ways.get(str(request["config_id"]))
+        if way is None or has_expired(way, engine.now()):
+            raise BadAct("config_id: this code is invalid")
+        if way.settings["is_temp"] and way.settings["unionid"] not in ("", customer.unionid):
+            raise BadAct("config_id: this code is for somebody else")
+        state = way.settings["state"] or state
+        member = _pick(engine, corp, members_behind(corp, way), customer, bool(way.settings["is_exclusive"]))
+    else:
+        way = None
+        member = the_member(corp, request)
+    before = corp.follow(member.userid, customer.external_userid)
+    already = before is not None and not before.deleted_at
+    code = relations.befriend(
+        engine,
+        corp,
+        member=member,
+        customer=customer,
+        state=state,
+        add_way=add_way,
+        half=bool(request.get("half", False)),
+        by_member=request.get("by") == "guide",
+    )
+    if way is not None and way.settings["is_temp"] and not already:
+        del corp.contact_ways[way.config_id]  # good for one person
+        relations.begin_temp_chat(engine, corp, member.userid, customer.external_userid, way.settings)
+    return {
+        "external_userid": customer.external_userid,
+        "unionid": customer.unionid,
+        "name": customer.name,
+        "userid": member.userid,
+        "state": state,
+        "already": already,
+        "welcome_code": code.code if code else None,
+    }
+
+
+@act("accept")
+def accept(engine: Engine, corp: Corp, request: Request) -> Request:
+    """The guide adds a half-added customer back."""
+    relations.accept(engine, corp, the_follow(corp, request, half=True))
+    return {}
+
+
+@act("delete_follow")
+def delete_follow(engine: Engine, corp: Corp, request: Request) -> Request:
+    """`by` customer: one-way from now on; `by` guide: the friendship is gone."""
+    follow = the_follow(corp, request)
+    by = request.get("by")
+    if by == "customer":
+        relations.customer_leaves(engine, corp, follow.userid, follow.external_userid)
+    elif by == "guide":
+        relations.member_deletes(engine, corp, follow)
+    else:
+        raise BadAct("by: must be customer or guide")
+    return {}
+
+
+@act("edit")
+def edit(engine: Engine, corp: Corp, request: Request) -> Request:
+    """The guide edits remark, description or corp tags (add_tag, remove_tag: tag ids) in the client."""
+    follow = the_follow(corp, request)
+    changed = False
+    for name in ("remark", "description"):
+        if name in request:
+            setattr(follow, name, str(request[name]))
+            changed = True
+    add, remove = request.get("add_tag") or [], request.get("remove_tag") or []
+    if add or remove:
+        relations.mark(engine, corp, follow, add=list(add), remove=list(remove), by_api=False)
+    if changed:
+        relations.edited(engine, corp, follow, by_api=False)
+    return {}
+
+
+@act("interact")
+def interact(engine: Engine, corp: Corp, request: Request) -> Request:
+    """The two chat: a send without a sender goes to the guide who last did."""
+    the_follow(corp, request).interacted_at = engine.now()
+    return {}
+
+
+@act("confirm")
+def confirm(engine: Engine, corp: Corp, request: Request) -> Request:
+    """The guide confirms a mass send (msgid) or publishes a moment (moment_id) now, whatever their habit."""
+    person = the_member(corp, request)
+    if request.get("moment_id"):
+        moment = corp.moments.get(str(request["moment_id"]))
+        if moment is None or person.userid not in moment.members:
+            raise BadAct("moment_id: not a moment of this member")
+        moments.publish(engine, corp, moment.moment_id, person.userid)
+        return {"published": moment.members[person.userid].publish_time > 0}
+    task = corp.mass_tasks.get(str(request.get("msgid") or ""))
+    if task is None or person.userid not in task.members:
+        raise BadAct("msgid: not a task of this member")
+    task.ready_at = min(task.ready_at, engine.clock.now())
+    mass.confirm(engine, corp, task.msgid, person.userid)
+    return {"sent": task.members[person.userid].sent}
+
+
+@act("settle")
+def settle(engine: Engine, corp: Corp, request: Request) -> Request:
+    """Everything people of this corp still mean to do happens now; jobs finish. Who never confirms still does not."""
+    mass.make_ready(engine, corp)
+    return {"done": engine.agenda.settle(engine, corp)}
+
+
+@act("habit")
+def habit(engine: Engine, corp: Corp, request: Request) -> Request:
+    """Give a guide another habit: prompt, late or never. Counts for tasks created from now on."""
+    if request.get("habit") not in ("prompt", "late", "never"):
+        raise BadAct("habit: must be prompt, late or never")
+    the_member(corp, request).habit = str(request["habit"])
+    return {}
+
+
+def _pick(engine: Engine, corp: Corp, userids: list[str], customer: Customer, exclusive: bool) -> Member:
+    """Whom a code with several members leads to: at random; an exclusive one to whom the customer knows already."""
+    if not userids:
+        raise BadAct("config_id: nobody is behind this code")
+    if exclusive:
+        for userid in userids:
+            if corp.follow(userid, customer.external_userid):
+                return corp.members[userid]
+    return corp.members[engine.rng.choice(userids)]
+
+
+@act("leave")
+def leave(engine: Engine, corp: Corp, request: Request) -> Request:
+    """The guide leaves the corp: out of the directory, the customers wait for inheritance."""
+    person = the_member(corp, request)
+    staff.dismiss(engine, corp, person)
+    left_behind = sum(1 for each in corp.unassigned.values() if each.handover_userid == person.userid)
+    return {"userid": person.userid, "unassigned": left_behind}
