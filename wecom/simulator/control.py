@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from aiohttp import web
 
 from wecom.simulator import acts, crypto, phone, quota, snapshot
-from wecom.simulator.engine import Engine
+from wecom.simulator.control_base import ENGINE, Answer, BadRequest, body_of, reply, text_of
 from wecom.simulator.faults import Fault
 from wecom.simulator.outbound import VERIFY_WITHIN
 from wecom.simulator.world import Callback, Corp, opaque_id
 
-ENGINE: web.AppKey[Engine] = web.AppKey("engine", Engine)
 SAVER: web.AppKey[snapshot.Saver] = web.AppKey("saver", snapshot.Saver)
 
-Answer = dict[str, Any]
 routes = web.RouteTableDef()
-
-
-class BadRequest(Exception):
-    """A control request that cannot be met; the message names the field."""
 
 
 @web.middleware
@@ -34,60 +26,60 @@ async def plain_errors(
     try:
         return await handler(request)
     except (BadRequest, acts.BadAct) as error:
-        return _json({"error": str(error)}, status=400)
+        return reply({"error": str(error)}, status=400)
 
 
 @routes.get("/_sim/health")
 async def health(request: web.Request) -> web.Response:
     """Alive, and the simulated time."""
     engine = request.app[ENGINE]
-    return _json({"ok": True, "now": engine.clock.now(), "pace": engine.clock.pace, "seed": engine.world.seed})
+    return reply({"ok": True, "now": engine.clock.now(), "pace": engine.clock.pace, "seed": engine.world.seed})
 
 
 @routes.get("/_sim/corps")
 async def corps(request: web.Request) -> web.Response:
     """Every corp with its secrets and sizes."""
-    return _json([_corp(corp) for corp in request.app[ENGINE].world.corps.values()])
+    return reply([_corp(corp) for corp in request.app[ENGINE].world.corps.values()])
 
 
 @routes.post("/_sim/corps/{corpid}/callback")
 async def set_callback(request: web.Request) -> web.Response:
     """{url, token, aes_key, timeout?}: verify by GET, keep it if that succeeds. {"url": ""} removes."""
-    engine, corp, body = request.app[ENGINE], _named_corp(request), await _body(request)
+    engine, corp, body = request.app[ENGINE], _named_corp(request), await body_of(request)
     if body.get("url") == "":
         corp.callback = None
-        return _json({"ok": True, "error": None})
-    callback = Callback(_text(body, "url"), _text(body, "token"), _text(body, "aes_key"))
+        return reply({"ok": True, "error": None})
+    callback = Callback(text_of(body, "url"), text_of(body, "token"), text_of(body, "aes_key"))
     if len(callback.aes_key) != 43 or not 1 <= len(callback.token) <= 32:
         raise BadRequest("aes_key needs 43 characters, token 1 to 32")
-    error = await engine.outbound.verify(corp, callback, within=float(body.get("timeout", VERIFY_WITHIN)))
+    error = await engine.outbound.verify(corp.corpid, callback, within=float(body.get("timeout", VERIFY_WITHIN)))
     if error is None:
         corp.callback = callback
         engine.dirty = True
-    return _json({"ok": error is None, "error": error})
+    return reply({"ok": error is None, "error": error})
 
 
 @routes.post("/_sim/corps/{corpid}/quota")
 async def set_quota(request: web.Request) -> web.Response:
     """{mode}: how many mass sends a customer of this corp may receive."""
-    corp, body = _named_corp(request), await _body(request)
+    corp, body = _named_corp(request), await body_of(request)
     if body.get("mode") not in quota.MODES:
         raise BadRequest(f"mode: must be one of {', '.join(quota.MODES)}")
     corp.quota_mode = body["mode"]
     request.app[ENGINE].dirty = True
-    return _json({"ok": True})
+    return reply({"ok": True})
 
 
 @routes.post("/_sim/corps/{corpid}/trusted_ips")
 async def set_trusted_ips(request: web.Request) -> web.Response:
     """{ips}: only these addresses may call (60020 for others); null lets any."""
-    corp, body = _named_corp(request), await _body(request)
+    corp, body = _named_corp(request), await body_of(request)
     ips = body.get("ips")
     if ips is not None and not (isinstance(ips, list) and all(isinstance(each, str) for each in ips)):
         raise BadRequest("ips: must be a list of addresses or null")
     corp.trusted_ips = ips
     request.app[ENGINE].dirty = True
-    return _json({"ok": True})
+    return reply({"ok": True})
 
 
 @routes.get("/_sim/corps/{corpid}/people")
@@ -118,7 +110,7 @@ async def people(request: web.Request) -> web.Response:
             }
         )
     following = start + limit
-    return _json({"items": items, "next_cursor": str(following) if following < len(everybody) else ""})
+    return reply({"items": items, "next_cursor": str(following) if following < len(everybody) else ""})
 
 
 @routes.get("/_sim/corps/{corpid}/guides")
@@ -135,7 +127,7 @@ async def guides(request: web.Request) -> web.Response:
         }
         for member in corp.service_members()
     ]
-    return _json({"items": shown})
+    return reply({"items": shown})
 
 
 @routes.get("/_sim/journal")
@@ -149,7 +141,7 @@ async def journal(request: web.Request) -> web.Response:
         after=_int(request, "after", 0),
         limit=min(_int(request, "limit", 500), 20_000),
     )
-    return _json({"items": items, "next_after": following})
+    return reply({"items": items, "next_after": following})
 
 
 @routes.get("/_sim/journal/summary")
@@ -159,13 +151,13 @@ async def journal_summary(request: web.Request) -> web.Response:
     corp = engine.world.corp(request.query.get("corpid", ""))
     if corp is None:
         raise BadRequest("corpid: unknown")
-    return _json(engine.journal.summary(corp.corpid))
+    return reply(engine.journal.summary(corp.corpid))
 
 
 @routes.post("/_sim/clock")
 async def set_clock(request: web.Request) -> web.Response:
     """{advance_seconds?, pace?}. A new pace counts for delays drawn from now on."""
-    engine, body = request.app[ENGINE], await _body(request)
+    engine, body = request.app[ENGINE], await body_of(request)
     pace = body.get("pace", engine.clock.pace)
     if isinstance(pace, bool) or not isinstance(pace, int | float) or pace <= 0:
         raise BadRequest("pace: must be a number above 0")
@@ -176,21 +168,21 @@ async def set_clock(request: web.Request) -> web.Response:
     engine.clock.pace = float(pace)
     engine.agenda.changed.set()
     engine.dirty = True
-    return _json({"now": engine.clock.now(), "pace": engine.clock.pace})
+    return reply({"now": engine.clock.now(), "pace": engine.clock.pace})
 
 
 @routes.post("/_sim/acts/{name}")
 async def act(request: web.Request) -> web.Response:
     """Somebody does something: see acts."""
-    body = await _body(request)
-    return _json(acts.perform(request.app[ENGINE], request.match_info["name"], body))
+    body = await body_of(request)
+    return reply(acts.perform(request.app[ENGINE], request.match_info["name"], body))
 
 
 @routes.get("/_sim/counters")
 async def counters(request: web.Request) -> web.Response:
     """Calls and errcodes per path since the start, callbacks, due acts."""
     engine = request.app[ENGINE]
-    return _json(
+    return reply(
         {
             "calls": dict(engine.calls),
             "errcodes": {path: dict(codes) for path, codes in engine.errcodes.items()},
@@ -207,59 +199,61 @@ async def clear_counters(request: web.Request) -> web.Response:
     engine.calls.clear()
     engine.errcodes.clear()
     engine.outbound.counters.clear()
-    return _json({"ok": True})
+    return reply({"ok": True})
 
 
 @routes.post("/_sim/faults")
 async def add_fault(request: web.Request) -> web.Response:
     """{path, mode, errcode?, count?, rate?, delay?, corpid?}."""
-    body = await _body(request)
+    body = await body_of(request)
     known = {"path", "mode", "errcode", "count", "rate", "delay", "corpid"}
     if unknown := set(body) - known:
         raise BadRequest(f"unknown fields: {', '.join(sorted(unknown))}")
     try:
-        fault = Fault(**{**body, "path": _text(body, "path").removeprefix("/cgi-bin/"), "mode": _text(body, "mode")})
+        fault = Fault(
+            **{**body, "path": text_of(body, "path").removeprefix("/cgi-bin/"), "mode": text_of(body, "mode")}
+        )
         request.app[ENGINE].faults.add(fault)
     except (TypeError, ValueError) as error:
         raise BadRequest(str(error)) from error
-    return _json({"ok": True})
+    return reply({"ok": True})
 
 
 @routes.get("/_sim/faults")
 async def list_faults(request: web.Request) -> web.Response:
     """The rules in force and how often each hit."""
     rules = request.app[ENGINE].faults.rules
-    return _json({"items": [{"path": rule.path, "mode": rule.mode, "hits": rule.hits} for rule in rules]})
+    return reply({"items": [{"path": rule.path, "mode": rule.mode, "hits": rule.hits} for rule in rules]})
 
 
 @routes.delete("/_sim/faults")
 async def clear_faults(request: web.Request) -> web.Response:
     """End all faults."""
     request.app[ENGINE].faults.clear()
-    return _json({"ok": True})
+    return reply({"ok": True})
 
 
 @routes.post("/_sim/tokens/revoke")
 async def revoke_tokens(request: web.Request) -> web.Response:
     """{corpid, expire?}: the corp's tokens are invalid at once (40014), or expired (42001)."""
-    engine, body = request.app[ENGINE], await _body(request)
-    corp = engine.world.corp(_text(body, "corpid"))
+    engine, body = request.app[ENGINE], await body_of(request)
+    corp = engine.world.corp(text_of(body, "corpid"))
     if corp is None:
         raise BadRequest("corpid: unknown")
     expire = bool(body.get("expire", False))
-    return _json({"revoked": engine.tokens.revoke(corpid=corp.corpid, expire=expire, now=engine.clock.now())})
+    return reply({"revoked": engine.tokens.revoke(corpid=corp.corpid, expire=expire, now=engine.clock.now())})
 
 
 @routes.post("/_sim/limits")
 async def set_limits(request: web.Request) -> web.Response:
-    """{per_minute?, per_hour?, ip_per_minute?, ip_per_hour?, concurrent?, paths?, enabled?}; counting begins anew."""
-    body, limits = await _body(request), request.app[ENGINE].limits
-    paths, enabled = body.pop("paths", {}), body.pop("enabled", None)
+    """{per_minute?, …, paths?, rules?, enabled?}; counting begins anew. {} tells all."""
+    body, limits = await body_of(request), request.app[ENGINE].limits
+    paths, enabled, rules = body.pop("paths", {}), body.pop("enabled", None), body.pop("rules", [])
     try:
-        limits.configure(numbers=body, paths=paths, enabled=enabled)
-    except (TypeError, ValueError) as error:
+        limits.configure(numbers=body, paths=paths, enabled=enabled, rules=rules)
+    except (TypeError, ValueError, KeyError) as error:
         raise BadRequest(str(error)) from error
-    return _json(limits.describe())
+    return reply(limits.describe())
 
 
 @routes.post("/_sim/switches")
@@ -267,10 +261,10 @@ async def set_switches(request: web.Request) -> web.Response:
     """Set switches by name; answers all of them."""
     switches = request.app[ENGINE].switches
     try:
-        switches.configure(await _body(request))
+        switches.configure(await body_of(request))
     except ValueError as error:
         raise BadRequest(str(error)) from error
-    return _json(vars(switches))
+    return reply(vars(switches))
 
 
 @routes.post("/_sim/snapshot")
@@ -280,18 +274,18 @@ async def save(request: web.Request) -> web.Response:
     if saver is None:
         raise BadRequest("no --snapshot file was given")
     await asyncio.to_thread(saver.write, *saver.take())
-    return _json({"ok": True, "path": str(saver.path)})
+    return reply({"ok": True, "path": str(saver.path)})
 
 
 @routes.post("/_sim/decrypt")
 async def decrypt(request: web.Request) -> web.Response:
     """{aes_key, encrypt}: what a callback's Encrypt says; a help when setting up a receiver."""
-    body = await _body(request)
+    body = await body_of(request)
     try:
-        message, receiveid = crypto.decrypt(_text(body, "encrypt"), aes_key=_text(body, "aes_key"))
+        message, receiveid = crypto.decrypt(text_of(body, "encrypt"), aes_key=text_of(body, "aes_key"))
     except ValueError as error:
         raise BadRequest(str(error)) from error
-    return _json({"message": message, "receiveid": receiveid})
+    return reply({"message": message, "receiveid": receiveid})
 
 
 @routes.get("/_sim/images/{corpid}/{name}")
@@ -323,7 +317,8 @@ def _corp(corp: Corp) -> Answer:
         "name": corp.name,
         "quota_mode": corp.quota_mode,
         "apps": [
-            {"agentid": app.agentid, "name": app.name, "secret": app.secret, "kind": app.kind} for app in corp.apps
+            {"agentid": app.agentid, "name": app.name, "secret": app.secret, "kind": app.kind, "suite_id": app.suite_id}
+            for app in corp.apps
         ],
         "guides": sum(1 for _ in corp.service_members()),
         "contacts": len(corp.customers),
@@ -339,28 +334,8 @@ def _named_corp(request: web.Request) -> Corp:
     return corp
 
 
-async def _body(request: web.Request) -> Answer:
-    try:
-        body = await request.json() if request.can_read_body else {}
-    except ValueError as error:
-        raise BadRequest(f"not JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise BadRequest("the body must be an object")
-    return body
-
-
-def _text(body: Answer, name: str) -> str:
-    if not isinstance(body.get(name), str) or not body[name]:
-        raise BadRequest(f"{name}: missing")
-    return str(body[name])
-
-
 def _int(request: web.Request, name: str, default: int) -> int:
     try:
         return max(0, int(request.query.get(name) or default))
     except ValueError:
         raise BadRequest(f"{name}: must be a number") from None
-
-
-def _json(body: Any, *, status: int = 200) -> web.Response:
-    return web.Response(text=json.dumps(body, ensure_ascii=False), status=status, content_type="application/json")

@@ -8,6 +8,8 @@ import random
 import secrets
 import time
 from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -27,6 +29,24 @@ ATTEMPTS = 3
 EventField = tuple[str, str | int | list[str]]
 
 
+@dataclass(frozen=True)
+class Address:
+    """A receiver: one queue per `key`. `find` tells its URL and keys at the time of sending, None: nobody listens.
+    `success_only`: the answer must be exactly `success` (the command URL of a suite)."""
+
+    key: str
+    receiveid: str
+    to_user: str
+    find: Callable[[], Callback | None]
+    agentid: str = ""
+    success_only: bool = False
+
+
+def address_of(corp: Corp) -> Address:
+    """The callback that the corp has set up itself."""
+    return Address(corp.corpid, corp.corpid, corp.corpid, lambda: corp.callback)
+
+
 def event_xml(*, corpid: str, at: int, event: str, change: str, body: list[EventField]) -> str:
     """The plain event of a self-built app (§4.4): numbers bare, strings in CDATA, lists as <Item>s."""
     head: list[EventField] = [
@@ -35,9 +55,18 @@ def event_xml(*, corpid: str, at: int, event: str, change: str, body: list[Event
         ("CreateTime", at),
         ("MsgType", "event"),
         ("Event", event),
-        ("ChangeType", change),
+        *([("ChangeType", change)] if change else []),
     ]
-    return f"<xml>{''.join(_element(name, value) for name, value in head + body)}</xml>"
+    return _xml(head + body)
+
+
+def command_xml(*, suite_id: str, at: int, info_type: str, body: list[EventField]) -> str:
+    """The plain event of a provider's suite (§4.4): InfoType names it."""
+    return _xml([("SuiteId", suite_id), ("InfoType", info_type), ("TimeStamp", at), *body])
+
+
+def _xml(fields: list[EventField]) -> str:
+    return f"<xml>{''.join(_element(name, value) for name, value in fields)}</xml>"
 
 
 def _element(name: str, value: str | int | list[str]) -> str:
@@ -51,13 +80,13 @@ def _element(name: str, value: str | int | list[str]) -> str:
 
 
 class Outbound:
-    """One queue per corp; with one lane, events leave in order. Nothing is promised (§4.3)."""
+    """One queue per address; with one lane, events leave in order. Nothing is promised (§4.3)."""
 
     def __init__(self, switches: Switches, rng: random.Random) -> None:
         self.counters: Counter[str] = Counter()
         self._switches = switches
         self._rng = rng
-        self._queues: dict[str, deque[str]] = {}
+        self._queues: dict[str, deque[tuple[Address, str]]] = {}
         self._wake: dict[str, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._session: aiohttp.ClientSession
@@ -68,11 +97,9 @@ class Outbound:
         """Events not yet delivered or given up."""
         return self._busy + sum(len(queue) for queue in self._queues.values())
 
-    def start(self, corps: list[Corp]) -> None:
+    def start(self) -> None:
         """Begin to send. Called inside the running loop."""
         self._session = aiohttp.ClientSession(trust_env=False)
-        for corp in corps:
-            self._tasks.append(asyncio.create_task(self._send_all(corp)))
 
     async def stop(self) -> None:
         """Stop sending; what is queued is lost, as it may be with WeCom."""
@@ -81,27 +108,30 @@ class Outbound:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._session.close()
 
-    def enqueue(self, corp: Corp, xml: str) -> None:
-        """Queue an event; the switches may lose, double or shuffle it."""
-        queue = self._queues.setdefault(corp.corpid, deque())
+    def enqueue(self, address: Address, xml: str) -> None:
+        """Queue an event; the switches may lose, double or shuffle it. Called inside the running loop."""
         self.counters["raised"] += 1
         if self._rng.random() < self._switches.callback_loss_rate:
             self.counters["lost"] += 1
             return
-        queue.append(xml)
+        if address.key not in self._queues:
+            self._queues[address.key], self._wake[address.key] = deque(), asyncio.Event()
+            self._tasks.append(asyncio.create_task(self._send_all(address.key)))
+        queue = self._queues[address.key]
+        queue.append((address, xml))
         if self._rng.random() < self._switches.callback_duplicate_rate:
             self.counters["duplicated"] += 1
-            queue.append(xml)
+            queue.append((address, xml))
         if len(queue) > 1 and self._rng.random() < self._switches.callback_shuffle_rate:
             self.counters["shuffled"] += 1
             queue[-1], queue[-2] = queue[-2], queue[-1]
-        self._waker(corp.corpid).set()
+        self._wake[address.key].set()
 
-    async def verify(self, corp: Corp, callback: Callback, *, within: float = VERIFY_WITHIN) -> str | None:
+    async def verify(self, receiveid: str, callback: Callback, *, within: float = VERIFY_WITHIN) -> str | None:
         """The GET handshake of §4.2. None when the endpoint answered with the plain echo, else what was wrong."""
         echo = str(secrets.randbelow(10**19))
         try:
-            sealed = crypto.encrypt(echo, aes_key=callback.aes_key, receiveid=corp.corpid)
+            sealed = crypto.encrypt(echo, aes_key=callback.aes_key, receiveid=receiveid)
         except ValueError as error:
             return str(error)
         query = _signed(callback, sealed) | {"echostr": sealed}
@@ -117,30 +147,30 @@ class Outbound:
             return f"{type(error).__name__}: {error}"
         return None if text == echo else f"answer was {text[:60]!r}, not the decrypted echostr"
 
-    def _waker(self, corpid: str) -> asyncio.Event:
-        return self._wake.setdefault(corpid, asyncio.Event())
-
-    async def _send_all(self, corp: Corp) -> None:
-        queue = self._queues.setdefault(corp.corpid, deque())
+    async def _send_all(self, key: str) -> None:
+        queue = self._queues[key]
         lanes: set[asyncio.Task[None]] = set()
         while True:
             while not queue:
-                self._waker(corp.corpid).clear()
-                await self._waker(corp.corpid).wait()
-            xml = queue.popleft()
-            if corp.callback is None:
+                self._wake[key].clear()
+                await self._wake[key].wait()
+            address, xml = queue.popleft()
+            callback = address.find()
+            if callback is None:
                 continue
+            if self._switches.callback_delay_seconds:
+                await asyncio.sleep(self._switches.callback_delay_seconds)
             self._busy += 1
-            lanes.add(asyncio.create_task(self._deliver(corp, corp.callback, xml)))
+            lanes.add(asyncio.create_task(self._deliver(address, callback, xml)))
             while len(lanes) >= max(1, self._switches.callback_lanes):
                 _, lanes = await asyncio.wait(lanes, return_when=asyncio.FIRST_COMPLETED)
 
-    async def _deliver(self, corp: Corp, callback: Callback, xml: str) -> None:
+    async def _deliver(self, address: Address, callback: Callback, xml: str) -> None:
         """Up to three attempts at once after another; each is encrypted afresh with the same plaintext."""
         try:
             for _ in range(ATTEMPTS):
                 self.counters["attempts"] += 1
-                if await self._post(corp, callback, xml):
+                if await self._post(address, callback, xml):
                     self.counters["delivered"] += 1
                     return
             self.counters["given_up"] += 1
@@ -148,22 +178,24 @@ class Outbound:
         finally:
             self._busy -= 1
 
-    async def _post(self, corp: Corp, callback: Callback, xml: str) -> bool:
-        sealed = crypto.encrypt(xml, aes_key=callback.aes_key, receiveid=corp.corpid)
-        envelope = (
-            f"<xml><ToUserName><![CDATA[{corp.corpid}]]></ToUserName><AgentID><![CDATA[]]></AgentID>"
-            f"<Encrypt><![CDATA[{sealed}]]></Encrypt></xml>"
-        )
+    async def _post(self, address: Address, callback: Callback, xml: str) -> bool:
+        sealed = crypto.encrypt(xml, aes_key=callback.aes_key, receiveid=address.receiveid)
+        envelope = _xml([("ToUserName", address.to_user), ("AgentID", address.agentid), ("Encrypt", sealed)])
+        query = _signed(callback, sealed)
+        forged = self._switches.callback_bad_signature_rate
+        if forged and self._rng.random() < forged:
+            self.counters["bad_signature"] += 1
+            query["msg_signature"] = "0" * 40
         try:
             async with self._session.post(
                 callback.url,
-                params=_signed(callback, sealed),
+                params=query,
                 data=envelope.encode(),
                 headers={"Content-Type": "text/xml"},
                 timeout=aiohttp.ClientTimeout(total=ANSWER_WITHIN),
             ) as answer:
-                await answer.read()
-                return answer.status == 200
+                text = await answer.read()
+                return answer.status == 200 and (not address.success_only or text == b"success")
         except (TimeoutError, aiohttp.ClientError) as error:
             logger.info("callback attempt failed: %s", type(error).__name__)
             return False

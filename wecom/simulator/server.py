@@ -19,19 +19,21 @@ from typing import Any
 
 from aiohttp import web
 
-from wecom.simulator import control, snapshot
+from wecom.simulator import control, control_logins, control_suites, hosts, snapshot
 from wecom.simulator.clock import Clock
-from wecom.simulator.control import ENGINE, SAVER
+from wecom.simulator.control import SAVER
+from wecom.simulator.control_base import ENGINE
 from wecom.simulator.endpoints import ENDPOINTS
 from wecom.simulator.engine import Engine
 from wecom.simulator.errors import Refused
 from wecom.simulator.faults import Fault
 from wecom.simulator.seed import make_world
-from wecom.simulator.wire import Binary, Call, Endpoint, Upload, answer, refuse
+from wecom.simulator.wire import CORP, SUITE, Binary, Call, Endpoint, Upload, answer, refuse
 
 logger = logging.getLogger("wecom.simulator")
 
 BODY_LIMIT = 32 * 1024 * 1024
+PARTS = (control, control_suites, control_logins, hosts)
 SAVE_EVERY = 30.0  # seconds, when something changed
 HUNG_FOR = 600.0  # seconds a hung call stays open at most
 
@@ -99,7 +101,8 @@ def make_app(engine: Engine, *, path: Path | None = None) -> web.Application:
     app[ENGINE] = engine
     if path is not None:
         app[SAVER] = snapshot.Saver(engine, path)
-    app.add_routes(control.routes)
+    for part in PARTS:
+        app.add_routes(part.routes)
     app.router.add_route("*", "/cgi-bin/{path:.*}", api)
     app.router.add_route("*", "/{path:.*}", unknown)
     app.cleanup_ctx.append(_background)
@@ -209,6 +212,7 @@ async def _read(request: web.Request, engine: Engine, target: Endpoint) -> Call:
         upload=upload,
         broken_json=broken,
         forbidden=forbidden,
+        headers=request.headers,
     )
 
 
@@ -222,7 +226,9 @@ async def _read_upload(request: web.Request) -> Upload | None:
 
 def _corpid_of(engine: Engine, call: Call) -> str:
     try:
-        return engine.tokens.check(call.query.get("access_token", ""), now=engine.clock.now()).corp.corpid
+        if call.query.get(SUITE):
+            return engine.tokens.check_suite(call.query[SUITE], now=engine.clock.now()).suite_id
+        return engine.tokens.check(call.query.get(CORP, ""), now=engine.clock.now()).corp.corpid
     except Refused:
         return call.query.get("corpid", "")
 
@@ -230,7 +236,8 @@ def _corpid_of(engine: Engine, call: Call) -> str:
 def _respond(result: dict[str, Any] | Binary) -> web.Response:
     if isinstance(result, Binary):
         disposition = f'attachment; filename="{result.filename}"'
-        return web.Response(body=result.content, headers={"Content-disposition": disposition})
+        headers = {"Content-disposition": disposition, **result.headers}
+        return web.Response(body=result.content, status=result.status, headers=headers)
     text = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
     return web.Response(text=text, content_type="application/json")
 
@@ -240,7 +247,7 @@ def _respond(result: dict[str, Any] | Binary) -> web.Response:
 
 async def _background(app: web.Application) -> AsyncIterator[None]:
     engine = app[ENGINE]
-    engine.outbound.start(list(engine.world.corps.values()))
+    engine.outbound.start()
     tasks = [asyncio.create_task(_live(engine))]
     if SAVER in app:
         tasks.append(asyncio.create_task(_save_regularly(engine, app[SAVER])))
@@ -260,8 +267,9 @@ async def _live(engine: Engine) -> None:
         if engine.agenda.run_due(engine, now=engine.clock.now()):
             await asyncio.sleep(0)  # let calls in between
             continue
-        due = engine.agenda.next_due()
-        wait = None if due is None else max(0.0, due - engine.clock.now())
+        engine.suites.run_due(engine)
+        due = [each for each in (engine.agenda.next_due(), engine.suites.next_due()) if each is not None]
+        wait = max(0.0, min(due) - engine.clock.now()) if due else None
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(engine.agenda.changed.wait(), wait)
 

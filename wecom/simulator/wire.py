@@ -1,7 +1,7 @@
 """How a WeCom call is read, checked and answered (reference §1). Endpoints register here and say only what is theirs.
 
 Order of checks: path, token, trusted address, permission, limits, parameters. A refusal is HTTP 200
-with an errcode and the endpoint's empty defaults.
+with an errcode and the endpoint's empty defaults. What a provider's app asks and hears goes through `identities`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,30 @@ from typing import Any, TypeVar
 
 from wecom.simulator.engine import Engine
 from wecom.simulator.errors import Refused, message
-from wecom.simulator.world import CONTACT_APP, DIRECTORY_APP, PLAIN_APP, App, Corp, Follow, Member
+from wecom.simulator.suites import Suite
+from wecom.simulator.world import (
+    CONTACT_APP,
+    CUSTOMIZED_APP,
+    DIRECTORY_APP,
+    PLAIN_APP,
+    THIRD_PARTY_APP,
+    App,
+    Corp,
+    Follow,
+    Member,
+)
 
 Body = dict[str, Any]
 Item = TypeVar("Item")
 
-CUSTOMER_DATA = frozenset({CONTACT_APP})
-DIRECTORY = frozenset({CONTACT_APP, PLAIN_APP, DIRECTORY_APP})
-MESSAGES = frozenset({CONTACT_APP, PLAIN_APP})
+PROVIDERS = frozenset({CUSTOMIZED_APP, THIRD_PARTY_APP})
+SELF_BUILT = frozenset({CONTACT_APP})
+CUSTOMER_DATA = SELF_BUILT | PROVIDERS
+DIRECTORY = CUSTOMER_DATA | {PLAIN_APP, DIRECTORY_APP}
+MESSAGES = CUSTOMER_DATA | {PLAIN_APP}
 DIRECTORY_SYNC = frozenset({DIRECTORY_APP})
 
+CORP, SUITE, PROVIDER = "access_token", "suite_access_token", "provider_access_token"  # families and query names
 CURSOR_SECONDS = 1800
 
 
@@ -43,11 +57,14 @@ class Binary:
 
     filename: str
     content: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+    status: int = 200
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A path below /cgi-bin/. `empty` are its defaults in a failure; `kinds` the apps that may call it."""
+    """A path below /cgi-bin/. `empty` are its defaults in a failure; `kinds` the apps that may call it; `family` the
+    kind of token it wants; `plain_ids`: it converts ids itself; `bare`: a success says no errcode (§1)."""
 
     path: str
     method: str
@@ -57,6 +74,9 @@ class Endpoint:
     needs_token: bool
     counted: bool
     exclusive: Callable[[Call], str] | None = None
+    family: str = CORP
+    plain_ids: bool = False
+    bare: bool = False
 
 
 ENDPOINTS: dict[str, Endpoint] = {}
@@ -73,13 +93,18 @@ def endpoint(
     needs_token: bool = True,
     counted: bool = True,
     exclusive: Callable[[Call], str] | None = None,
+    family: str = CORP,
+    plain_ids: bool = False,
+    bare: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Register a handler. `method` says where its parameters are: in the query for GET, in the body for POST.
 
     `exclusive` names the object a call works on: two at once on the same object end in 45035."""
 
     def register(handler: Handler) -> Handler:
-        ENDPOINTS[path] = Endpoint(path, method, handler, empty or {}, kinds, needs_token, counted, exclusive)
+        ENDPOINTS[path] = Endpoint(
+            path, method, handler, empty or {}, kinds, needs_token, counted, exclusive, family, plain_ids, bare
+        )
         return handler
 
     return register
@@ -100,6 +125,9 @@ class Call:
     forbidden: bool = False  # half a surrogate pair in the body
     grant_corp: Corp | None = None
     grant_app: App | None = None
+    grant_suite: Suite | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    provider: str = ""  # the provider whose provider_access_token came with the call
     now: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -118,6 +146,21 @@ class Call:
         if self.grant_app is None:
             raise Refused(41001)
         return self.grant_app
+
+    @property
+    def suite(self) -> Suite:
+        """The suite whose token came with the call, or whose app made it."""
+        if self.grant_suite is None:
+            raise Refused(41022)
+        return self.grant_suite
+
+    def sees(self, member: Member) -> bool:
+        """Whether a member is inside the calling app's visible range."""
+        return self.corp.sees(self.app, member)
+
+    def seen_service_members(self) -> list[Member]:
+        """The members with 客户联系 inside the visible range."""
+        return [member for member in self.corp.service_members() if self.sees(member)]
 
     # -- parameters --------------------------------------------------------------------------------------------------
 
@@ -204,10 +247,12 @@ class Call:
     # -- things named by parameters ----------------------------------------------------------------------------------
 
     def member(self, name: str = "userid", *, missing: int = 40003, unknown: int = 40003) -> Member:
-        """The member a parameter names."""
+        """The member a parameter names. Raises Refused, 60011 for one outside the app's visible range."""
         member = self.corp.member(self.text(name, missing=missing))
         if member is None:
             raise Refused(unknown)
+        if not self.sees(member):
+            raise Refused(60011)
         return member
 
     def follow(self) -> Follow:
@@ -264,6 +309,7 @@ def answer(call: Call) -> Body | Binary:
     engine.calls[target.path] += 1
     try:
         _admit(call)
+        _take_in(call)
         if call.forbidden:
             raise Refused(40033)
         if target.exclusive and (target.path, target.exclusive(call)) in engine.busy:
@@ -274,7 +320,8 @@ def answer(call: Call) -> Body | Binary:
         engine.errcodes[target.path][0] += 1
         if target.method == "POST":
             engine.dirty = True
-        return {"errcode": 0, "errmsg": "ok", **result}
+        result = _give_out(call, result)
+        return result if target.bare else {"errcode": 0, "errmsg": "ok", **result}
     except Refused as refusal:
         return refuse(call, refusal)
 
@@ -289,23 +336,62 @@ def refuse(call: Call, refusal: Refused) -> Body:
         "errcode": refusal.errcode,
         "errmsg": text,
         **copy.deepcopy(call.endpoint.empty),
-        **refusal.fields,
+        **_give_out(call, refusal.fields),
     }
 
 
 def _admit(call: Call) -> None:
     """Token, trusted address, permission, limits. Raises Refused."""
     target, engine = call.endpoint, call.engine
+    now = engine.clock.now()
     if not target.needs_token:
         return
-    grant = engine.tokens.check(call.query.get("access_token", ""), now=engine.clock.now())
+    if target.family == SUITE:
+        call.grant_suite = engine.tokens.check_suite(call.query.get(SUITE, ""), now=now)
+    elif target.family == PROVIDER:
+        call.provider = engine.tokens.check_provider(call.query.get(PROVIDER, ""), now=now)
+    if target.family != CORP:
+        owner = call.grant_suite.suite_id if call.grant_suite else call.provider
+        engine.limits.check(corpid=owner, app="", ip=call.ip, path=target.path, now=now, provider=True)
+        return
+    grant = engine.tokens.check(call.query.get(CORP, ""), now=now)
     call.grant_corp, call.grant_app = grant.corp, grant.app
-    if grant.corp.trusted_ips is not None and call.ip not in grant.corp.trusted_ips:
+    call.grant_suite = engine.suites.suite_of(grant.app)
+    if call.grant_suite is None and grant.corp.trusted_ips is not None and call.ip not in grant.corp.trusted_ips:
         raise Refused(60020)
-    if grant.app.kind not in target.kinds:
+    if grant.app.kind not in target.kinds or target.path in grant.app.forbidden:
         raise Refused(48002)
     if target.counted:
-        engine.limits.check(corpid=grant.corp.corpid, ip=call.ip, path=target.path, now=engine.clock.now())
+        engine.limits.check(
+            corpid=grant.corp.corpid,
+            app=f"{grant.corp.corpid}:{grant.app.agentid}",
+            ip=call.ip,
+            path=target.path,
+            now=now,
+            provider=call.grant_suite is not None,
+        )
+
+
+def _take_in(call: Call) -> None:
+    """What a provider's app asks, in the corp's own ids."""
+    suite = call.grant_suite
+    if suite is None or call.grant_corp is None or call.endpoint.plain_ids:
+        return
+    view = call.engine.suites.identities.of(suite.provider, call.grant_corp)
+    same = call.engine.suites.corp_subject(suite, call.grant_corp)
+    call.query = view.request(dict(call.query), corp_subject=same)
+    call.body = view.request(call.body, corp_subject=same)
+
+
+def _give_out(call: Call, result: Body) -> Body:
+    """What a provider's app hears, in the provider's ids."""
+    suite = call.grant_suite
+    if suite is None or call.grant_corp is None or call.endpoint.plain_ids or not result:
+        return result
+    view = call.engine.suites.identities.of(suite.provider, call.grant_corp)
+    same = call.engine.suites.corp_subject(suite, call.grant_corp)
+    shown: Body = view.answer(result, path=call.endpoint.path, corp_subject=same)
+    return shown
 
 
 def between(rows: Iterable[Item], key: Callable[[Item], int], start: int, end: int) -> list[Item]:

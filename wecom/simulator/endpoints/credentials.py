@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from wecom.simulator.errors import Refused
-from wecom.simulator.wire import DIRECTORY, MESSAGES, Body, Call, endpoint
-from wecom.simulator.world import ROOT_DEPARTMENT
+from wecom.simulator.wire import DIRECTORY, MESSAGES, PROVIDERS, Body, Call, endpoint
+from wecom.simulator.world import ROOT_DEPARTMENT, THIRD_PARTY_APP
 
 
 @endpoint("GET", "gettoken", needs_token=False)
 def get_token(call: Call) -> Body:
-    """corpid, corpsecret → access_token, expires_in. Official 91039."""
+    """corpid, corpsecret → access_token, expires_in; a 代开发 app's secret is its permanent code. Official 91039."""
+    engine, now = call.engine, call.engine.clock.now()
     secret = call.text("corpsecret", missing=41004)
-    corp = call.engine.world.corp(call.text("corpid", missing=41002))
+    corpid = call.text("corpid", missing=41002)
+    engine.limits.check_gettoken(corpid=corpid, ip=call.ip, now=now)
+    corp = engine.suites.corp_behind(engine, corpid)
     if corp is None:
         raise Refused(40013)
-    app = next((app for app in corp.apps if app.secret == secret), None)
+    app = next((app for app in corp.apps if app.secret == secret and app.kind != THIRD_PARTY_APP), None)
     if app is None:
+        engine.limits.wrong_secret(ip=call.ip, now=now)
         raise Refused(40001)
-    token, seconds = call.engine.tokens.issue(corp=corp, app=app, now=call.engine.clock.now())
+    token, seconds = engine.tokens.issue(corp=corp, app=app, now=now)
     return {"access_token": token, "expires_in": seconds}
 
 
@@ -35,16 +39,17 @@ def get_callback_ip(call: Call) -> Body:
 
 @endpoint("GET", "agent/get", kinds=MESSAGES)
 def get_agent(call: Call) -> Body:
-    """agentid → the app and its visible range (the whole corp)."""
+    """agentid → the app and its visible range."""
     if call.number("agentid", missing=41011) != call.app.agentid:
         raise Refused(301002)
+    visible = call.app.visible or {"users": [], "parties": [ROOT_DEPARTMENT]}
     return _agent(call) | {
         "description": "",
-        "allow_userinfos": {"user": []},
-        "allow_partys": {"partyid": [ROOT_DEPARTMENT]},
+        "allow_userinfos": {"user": [{"userid": each} for each in visible["users"]]},
+        "allow_partys": {"partyid": visible["parties"]},
         "allow_tags": {"tagid": []},
         "close": 0,
-        "redirect_domain": "",
+        "redirect_domain": call.app.redirect_domain,
         "report_location_flag": 0,
         "isreportenter": 0,
         "home_url": "",
@@ -56,6 +61,12 @@ def get_agent(call: Call) -> Body:
 def list_agents(call: Call) -> Body:
     """→ agentlist: the app of this token."""
     return {"agentlist": [_agent(call)]}
+
+
+@endpoint("POST", "agent/get_permissions", kinds=PROVIDERS, empty={"app_permissions": []})
+def get_permissions(call: Call) -> Body:
+    """→ app_permissions of a provider's app. Only `contact:base:base` is known by name. Official 99052."""
+    return {"app_permissions": ["contact:base:base"], "app_permissions_ext": []}
 
 
 def _agent(call: Call) -> Body:

@@ -141,7 +141,7 @@ def _single_receivers(call: Call, sender: Member | None) -> tuple[dict[str, list
         return mass.route(corp, wanted, sender)
     tag_lists = _tag_lists(call)
     if tag_lists:
-        members = [sender] if sender else list(corp.service_members())
+        members = [sender] if sender else call.seen_service_members()
         wanted = [
             follow.external_userid
             for member in members
