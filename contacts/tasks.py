@@ -7,10 +7,11 @@ from datetime import timedelta
 from celery import shared_task
 from django.utils import timezone
 
-from contacts import health, sync, turns
+from contacts import health, reconcile, sync, turns
+from contacts.models import SyncRun
 from tenants import statistics
 from wecom.client import client_for
-from wecom.errors import Throttled, Unreachable
+from wecom.errors import Throttled, Unreachable, WeComError
 
 logger = logging.getLogger(__name__)
 
@@ -47,3 +48,25 @@ def sync_due(**_later_args: object) -> None:
     for state in health.last_syncs(at=timezone.now()):
         if state.is_due(every=timedelta(hours=24), after_trouble=timedelta(hours=1)):
             sync_corp.delay(brand_id=state.brand_id, corp_id=state.corp_id)
+
+
+@shared_task(acks_late=True)
+def reconcile_corp(*, brand_id: int, corp_id: int, **_later_args: object) -> None:
+    """Compare some guides' lists with our rows, and mend what callbacks lost."""
+    try:
+        wecom = client_for(brand_id=brand_id, corp_id=corp_id)
+        reconcile.step(brand_id=brand_id, corp_id=corp_id, wecom=wecom, clock=timezone.now)
+    except WeComError as trouble:  # reconcile_due comes again in five minutes
+        ids = {"brand": brand_id, "corp": corp_id, "reason": trouble.problem_code}
+        logger.warning("contacts.reconcile.waits", extra=ids)
+
+
+@shared_task(acks_late=True)
+def reconcile_due(**_later_args: object) -> None:
+    """Enqueue the comparing of every corp that was synced and is not being synced."""
+    for state in health.last_syncs(at=timezone.now()):
+        if state.complete_age is not None and state.status != SyncRun.Status.RUNNING:
+            reconcile_corp.apply_async(
+                kwargs={"brand_id": state.brand_id, "corp_id": state.corp_id},
+                expires=reconcile.EVERY.total_seconds(),
+            )

@@ -163,6 +163,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "wecom-commands": {"task": "wecom.tasks.carry_out_commands", "schedule": timedelta(seconds=10)},
     "wecom-commands-sweep": {"task": "wecom.tasks.sweep_commands", "schedule": timedelta(hours=12)},
     "contacts-sync": {"task": "contacts.tasks.sync_due", "schedule": timedelta(minutes=1)},
+    "contacts-reconcile": {"task": "contacts.tasks.reconcile_due", "schedule": timedelta(minutes=5)},
     "campaigns-tick": {"task": "campaigns.tasks.tick", "schedule": timedelta(seconds=3)},
     "points-expiry": {"task": "points.tasks.expire_due", "schedule": timedelta(minutes=10)},
     "tagging-expiry": {"task": "tagging.tasks.sweep_expired", "schedule": timedelta(minutes=1)},

@@ -3,7 +3,7 @@
 from contacts.models.identity import Identity, IdentityConflict, Merge, MergeMoved
 from contacts.models.people import Contact, Staff, Store
 from contacts.models.relations import Follow, GroupChat, GroupMember
-from contacts.models.sync import SyncChunk, SyncRun
+from contacts.models.sync import Reconciliation, SyncChunk, SyncRun
 
 __all__ = [
     "Contact",
@@ -14,6 +14,7 @@ __all__ = [
     "IdentityConflict",
     "Merge",
     "MergeMoved",
+    "Reconciliation",
     "Staff",
     "Store",
     "SyncChunk",

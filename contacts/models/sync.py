@@ -46,3 +46,27 @@ class SyncChunk(TenantModel):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["brand", "run", "position"], name="chunk_once")]
+
+
+class Reconciliation(TenantModel):
+    """对账: a day's comparing of guides' lists with our rows, and what callbacks had lost. One row per corp and day."""
+
+    id = models.BigAutoField(primary_key=True)
+    corp = tenant_key(Corp)
+    day = models.DateField()
+    """by the brand's calendar"""
+    up_to = models.BigIntegerField(default=0)
+    """staff id of the guide compared last; the next round goes on after it"""
+    guides = models.IntegerField(default=0)
+    calls = models.IntegerField(default=0)
+    added = models.IntegerField(default=0)
+    """friendships that WeCom had and we had not"""
+    lost = models.IntegerField(default=0)
+    """friendships that we had and WeCom no longer"""
+    refused = models.IntegerField(default=0)
+    """guides whose list WeCom did not show"""
+    last_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = verbose_name_plural = _("对账")
+        constraints = [models.UniqueConstraint(fields=["brand", "corp", "day"], name="reconciled_once")]
