@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from wecom.simulator import acts, crypto, phone, quota, snapshot
+from wecom.simulator import acts, crypto, habits, phone, quota, snapshot
 from wecom.simulator.control_base import ENGINE, Answer, BadRequest, body_of, reply, text_of
 from wecom.simulator.faults import Fault
 from wecom.simulator.outbound import VERIFY_WITHIN
@@ -264,6 +264,7 @@ async def set_switches(request: web.Request) -> web.Response:
         switches.configure(await body_of(request))
     except ValueError as error:
         raise BadRequest(str(error)) from error
+    habits.begin_days(request.app[ENGINE])
     return reply(vars(switches))
 
 

@@ -58,6 +58,13 @@ def plan_reminders(engine: Engine, corp: Corp, expire_date: int) -> None:
     engine.agenda.schedule(expire_date, corp.corpid, "quota_expires", str(expire_date))
 
 
+def plan_all(engine: Engine) -> None:
+    """Of a new world: what was bought before it began expires, too."""
+    for corp in engine.world.corps.values():
+        for expire_date, _, _ in corp.link_quota:
+            plan_reminders(engine, corp, int(expire_date))
+
+
 @act("quota_expires_soon", recurring=True)
 def expires_soon(engine: Engine, corp: Corp, expire_date: str) -> None:
     """Tell of a pack that expires within days."""

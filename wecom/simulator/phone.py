@@ -6,10 +6,12 @@ import datetime as dt
 from html import escape
 from typing import Any
 
+from wecom.simulator.behaviour import CUSTOMER
 from wecom.simulator.engine import Engine
 from wecom.simulator.journal import Row
 from wecom.simulator.moments import comment_text
 from wecom.simulator.quota import SHANGHAI
+from wecom.simulator.records import pair_key
 from wecom.simulator.world import Corp, Customer
 
 STYLE = """
@@ -19,6 +21,7 @@ header{background:#f7f7f7;padding:14px 18px;border-bottom:1px solid #ddd}h1{font
 header small,.at{color:#888;font-size:12px}h2{font-size:13px;color:#666;margin:18px 16px 6px}
 .at{text-align:center;margin:10px 0 2px}.msg{margin:4px 56px 8px 14px}.msg b{display:block;font-size:12px;color:#777;
 font-weight:400}.msg p{background:#fff;border-radius:6px;padding:8px 11px;margin:2px 0;white-space:pre-wrap}
+.mine{margin:4px 14px 8px 56px;text-align:right}.mine p{background:#95ec69;display:inline-block;text-align:left}
 .card{background:#fff;border-radius:6px;padding:8px 11px;margin:4px 0;border-left:3px solid #07c160}
 .moment{background:#fff;margin:8px 12px;border-radius:8px;padding:10px 12px}.moment b{color:#576b95}
 .moment p{margin:4px 0;white-space:pre-wrap}.social{background:#f5f5f7;color:#576b95;font-size:13px;padding:4px 8px}
@@ -32,7 +35,7 @@ SHOWN = 60
 def screen(engine: Engine, corp: Corp, customer: Customer) -> str:
     """The phone of one customer."""
     rows = engine.journal.received_by(customer.external_userid)
-    chats = [row for row in rows if row.kind in ("single", "welcome")]
+    chats = [row for row in rows if row.kind in ("single", "welcome", "notice") and not row.chat_id]
     seen = [row for row in rows if row.kind == "moment"]
     mine = [group for group in corp.groups.values() if customer.external_userid in group.members]
     in_groups = [row for group in mine for row in engine.journal.received_by(group.chat_id)]
@@ -40,7 +43,7 @@ def screen(engine: Engine, corp: Corp, customer: Customer) -> str:
     parts = [
         f"<header><h1>{escape(customer.name)}的手机</h1><small>{escape(corp.name)} · "
         f"{escape(customer.external_userid)}</small></header>",
-        "<h2>聊天</h2>" + ("".join(_bubble(engine, corp, row) for row in chats[-SHOWN:]) or _none("还没有消息")),
+        "<h2>聊天</h2>" + (_chats(engine, corp, customer, chats) or _none("还没有消息")),
         "<h2>群聊</h2>" + ("".join(_bubble(engine, corp, row) for row in in_groups[-SHOWN:]) or _none("还没有群消息")),
         "<h2>朋友圈</h2>"
         + ("".join(_moment(engine, corp, row) for row in reversed(seen[-SHOWN:])) or _none("还没有动态")),
@@ -65,6 +68,20 @@ def directory(engine: Engine, corp: Corp) -> str:
     )
     title = f"{corp.name}的客户"
     return _page(title, f"<header><h1>{escape(title)}</h1></header><table>{lines}</table>")
+
+
+def _chats(engine: Engine, corp: Corp, customer: Customer, rows: list[Row]) -> str:
+    """What was sent and what was written, in one order of time; the customer's own words on the right."""
+    shown = [(row.at, 0, _bubble(engine, corp, row)) for row in rows[-SHOWN:]]
+    for userid in {follow.userid for follow in corp.followers_of[customer.external_userid].values()}:
+        chat = corp.chats.get(pair_key(userid, customer.external_userid))
+        member = corp.member(userid)
+        for at, by, text in chat.messages if chat else []:
+            mine = by == CUSTOMER
+            name = "我" if mine else member.name if member else userid
+            words = f'<div class="msg{" mine" if mine else ""}"><b>{escape(name)}</b><p>{escape(text)}</p></div>'
+            shown.append((at, 1, f'<div class="at">{_when(at)}</div>{words}'))
+    return "".join(html for _, _, html in sorted(shown, key=lambda each: each[:2])[-SHOWN:])
 
 
 def _bubble(engine: Engine, corp: Corp, row: Row) -> str:

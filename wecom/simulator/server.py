@@ -19,7 +19,7 @@ from typing import Any
 
 from aiohttp import web
 
-from wecom.simulator import control, control_logins, control_suites, hosts, snapshot
+from wecom.simulator import control, control_logins, control_suites, control_world, hosts, links, snapshot
 from wecom.simulator.clock import Clock
 from wecom.simulator.control import SAVER
 from wecom.simulator.control_base import ENGINE
@@ -33,7 +33,7 @@ from wecom.simulator.wire import CORP, SUITE, Binary, Call, Endpoint, Upload, an
 logger = logging.getLogger("wecom.simulator")
 
 BODY_LIMIT = 32 * 1024 * 1024
-PARTS = (control, control_suites, control_logins, hosts)
+PARTS = (control, control_world, control_suites, control_logins, hosts)
 SAVE_EVERY = 30.0  # seconds, when something changed
 HUNG_FOR = 600.0  # seconds a hung call stays open at most
 
@@ -52,7 +52,9 @@ def make_engine(
     world = make_world(
         seed=seed, guides=guides, contacts=contacts, corps=corps, confirm_rate=confirm_rate, now=int(clock.now())
     )
-    return Engine(world=world, clock=clock)
+    engine = Engine(world=world, clock=clock)
+    links.plan_all(engine)
+    return engine
 
 
 def run(
