@@ -15,18 +15,21 @@ from tagging.conditions import Condition, Frame, Leaf
 from tagging.sql import Sql, all_of, any_of
 
 GROUPS = ("all", "any", "none")
-MAX_DEPTH = 8
+MAX_DEPTH = 5
+"""of groups inside each other in a new tree"""
+STORED_DEPTH = 30
+"""what still compiles: older trees of up to 8 levels, and trees with the segments that they name put in their place"""
 MAX_LEAVES = 50
 
 
-def validate(tree: Any, *, path: str = "tree") -> None:
-    """Refuse a tree that is not a question about contacts. Asks no database.
+def validate(tree: Any, *, path: str = "tree", depth: int = MAX_DEPTH) -> None:
+    """Refuse a tree that is not a question about contacts. Asks no database. `depth`: how many levels may be nested.
 
     Raises Invalid whose errors name the place (`tree.all[1].event`), what is wrong and the remedy. Whether the tags,
     guides and stores exist is `segments.check`'s business."""
-    errors = list(_check(tree, path, depth=0, root=True))
+    errors = list(_check(tree, path, depth=depth, may_be_empty=True))
     leaves = 0 if errors else sum(1 for _path, _leaf in leaves_of(tree))
-    if leaves > MAX_LEAVES:
+    if leaves > MAX_LEAVES and depth == MAX_DEPTH:
         errors.append(
             FieldError(
                 path,
@@ -54,10 +57,15 @@ def condition_sql(
     id) tells the same range to sub-selects, which else look at the whole brand. `at` is now in the tree's
     windows. Asks the database only for the brand's time zone, and only if the tree has a calendar window.
     Raises Invalid for a tree that `validate` refuses."""
-    validate(tree)
+    validate(tree, depth=STORED_DEPTH)
     frame = Frame(brand_id=brand_id, at=at, alias=alias, within=within)
-    made = _compile(tree, frame, wanted=True)
+    made = compiled(tree, frame)
     return Sql(made.text, made.params)
+
+
+def compiled(tree: Any, frame: Frame) -> Sql:
+    """A valid tree in a frame: a boolean that may be negated further."""
+    return _compile(tree, frame, wanted=True)
 
 
 def leaf_sql(leaf: Leaf, frame: Frame) -> Sql:
@@ -100,7 +108,7 @@ def _compile(node: Any, frame: Frame, *, wanted: bool) -> Sql:
     return all_of(parts) if conjunction else any_of(parts)
 
 
-def _check(node: Any, path: str, *, depth: int, root: bool = False) -> Iterator[FieldError]:
+def _check(node: Any, path: str, *, depth: int, may_be_empty: bool = False) -> Iterator[FieldError]:
     if not isinstance(node, dict):
         yield _not_a_node(path, node)
         return
@@ -114,18 +122,20 @@ def _check(node: Any, path: str, *, depth: int, root: bool = False) -> Iterator[
             _("一个条件组只能有 all、any、none 中的一个，且没有其他字段。"),
             _('把其余部分放进组内，例如 {"all": [条件, {"none": [条件]}]}。'),
         )
-    elif depth >= MAX_DEPTH:
+    elif depth <= 0:
         yield FieldError(
             path,
             "tagging.too_deep",
             _("条件嵌套超过 %(most)d 层。") % {"most": MAX_DEPTH},
-            _("把内层条件移到外层的组里。"),
+            _("把内层条件移到外层的组里，或另存为人群再引用它。"),
         )
     else:
-        yield from _check_group(node[present[0]], f"{path}.{present[0]}", name=present[0], depth=depth, root=root)
+        yield from _check_group(
+            node[present[0]], f"{path}.{present[0]}", name=present[0], depth=depth, may_be_empty=may_be_empty
+        )
 
 
-def _check_group(children: Any, path: str, *, name: str, depth: int, root: bool) -> Iterator[FieldError]:
+def _check_group(children: Any, path: str, *, name: str, depth: int, may_be_empty: bool) -> Iterator[FieldError]:
     if not isinstance(children, list):
         yield FieldError(
             path,
@@ -133,7 +143,7 @@ def _check_group(children: Any, path: str, *, name: str, depth: int, root: bool)
             _("条件组的内容要是列表。"),
             _('写成 {"%(name)s": [条件, …]}。') % {"name": name},
         )
-    elif not children and not (root and name == "all"):
+    elif not children and not (may_be_empty and name == "all"):
         yield FieldError(
             path,
             "tagging.empty_group",
@@ -149,7 +159,8 @@ def _check_group(children: Any, path: str, *, name: str, depth: int, root: bool)
         )
     else:
         for index, child in enumerate(children):
-            yield from _check(child, f"{path}[{index}]", depth=depth + 1)
+            # A segment of everybody, in the place of its name, is an empty group inside another.
+            yield from _check(child, f"{path}[{index}]", depth=depth - 1, may_be_empty=depth > MAX_DEPTH)
 
 
 def _check_leaf(leaf: dict[str, Any], path: str) -> Iterator[FieldError]:

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext_lazy as _
@@ -34,6 +34,9 @@ from tagging import changes, windows
 from tagging.params import Param, values
 from tagging.sql import Sql
 from tenants.models import Brand
+
+if TYPE_CHECKING:
+    from tagging.models import Segment
 
 Leaf = Mapping[str, Any]
 
@@ -91,16 +94,16 @@ class Frame:
 
         return past.source(table, self)
 
-    def tree_of(self, segment_id: int) -> Any:
-        """The tree of a segment that a leaf names. Scoped; asks once per frame. Raises NotFound."""
-        if segment_id not in self._trees:
+    def segment(self, segment_id: int) -> "Segment":
+        """A segment that a leaf names. Scoped; asks once per frame. Raises NotFound."""
+        if segment_id not in self._segments:
             from tagging.models import Segment
 
-            self._trees[segment_id] = found(Segment.objects.filter(pk=segment_id)).tree
-        return self._trees[segment_id]
+            self._segments[segment_id] = found(Segment.objects.filter(pk=segment_id))
+        return self._segments[segment_id]
 
     @cached_property
-    def _trees(self) -> dict[int, Any]:
+    def _segments(self) -> "dict[int, Segment]":
         return {}
 
 

@@ -10,7 +10,7 @@ from tagging.conditions import Names
 
 def sentence(tree: Any, *, names: Names | None = None) -> str:
     """The tree as one sentence about the contact. Scoped, unless `names` are given. Raises Invalid."""
-    compiler.validate(tree)
+    compiler.validate(tree, depth=compiler.STORED_DEPTH)
     known = names or Names(references.names_of(tree))
     return _of(tree, known, outermost=True)
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from contacts.models import Contact
 from scrm.lib.errors import Conflict, FieldError, Invalid, found
-from tagging import catalogue, compiler, references
+from tagging import catalogue, compiler, nesting, references
 from tagging.explain import Explanation, explain
 from tagging.models import Segment
 from tagging.params import is_clean_text
@@ -25,6 +25,7 @@ __all__ = [
     "count",
     "describe_catalogue",
     "explain",
+    "frozen",
     "sample",
     "save",
     "sentence",
@@ -39,7 +40,7 @@ def save(*, name: str, tree: Any, actor: Actor, at: datetime, segment_id: int | 
 
     Raises Invalid (name, or places in the tree), Conflict `tagging.name_taken`, NotFound. Nothing is saved then."""
     _check_name(name)
-    check(tree)
+    check(tree, segment_id=segment_id)
     old = _locked(segment_id) if segment_id is not None else None
     namesake = Segment.objects.filter(name=name).first()
     if namesake is not None and namesake != old:
@@ -68,9 +69,12 @@ def save(*, name: str, tree: Any, actor: Actor, at: datetime, segment_id: int | 
 
 
 def archive(*, segment_id: int, actor: Actor, at: datetime) -> Segment:
-    """Put a segment away; pushes that used it keep their snapshot. Scoped; audited. A repeat changes nothing."""
+    """Put a segment away; pushes that used it keep their snapshot. Scoped; audited. A repeat changes nothing.
+
+    Raises Conflict `tagging.segment_in_use` while another segment asks about it."""
     segment = _locked(segment_id)
     if segment.archived_at is None:
+        _refuse_if_named(segment)
         segment.archived_at = segment.updated_at = at
         segment.save(update_fields=["archived_at", "updated_at"])
         audit.record(
@@ -84,25 +88,30 @@ def archive(*, segment_id: int, actor: Actor, at: datetime) -> Segment:
     return segment
 
 
-def check(tree: Any, *, path: str = "tree") -> None:
-    """`compiler.validate`, and that the tags, guides and stores that the tree names are there. Scoped.
+def check(tree: Any, *, path: str = "tree", segment_id: int | None = None) -> None:
+    """`compiler.validate`, and that the rows which the tree names are there, and no segment refers to itself. Scoped.
 
-    Raises Invalid whose errors name the places."""
+    `segment_id`: the segment whose tree this is to be. Raises Invalid whose errors name the places."""
     compiler.validate(tree, path=path)
     known = references.names_of(tree)
-    missing = [
+    wrong = [
         references.unknown(f"{place}.{reference.field}", reference)
         for place, leaf in compiler.leaves_of(tree, path)
         for reference in compiler.kind_of(leaf).references(leaf)
         if (reference.type, reference.value) not in known
     ]
-    if missing:
+    if wrong or (wrong := list(nesting.check(tree, path, segment_id=segment_id))):
         raise Invalid(
-            _("条件有 %(n)d 处不正确。") % {"n": len(missing)},
+            _("条件有 %(n)d 处不正确。") % {"n": len(wrong)},
             remedy=_("按 errors 中的路径逐处改正。"),
-            errors=missing,
+            errors=wrong,
             code="tagging.invalid_condition",
         )
+
+
+def frozen(tree: Any) -> Any:
+    """The tree with the trees of the segments that it names in their place: what a snapshot keeps. Scoped."""
+    return nesting.inlined(tree)
 
 
 def count(tree: Any, at: datetime) -> int:
@@ -137,6 +146,17 @@ def sample(tree: Any, at: datetime, limit: int = 20) -> list[Contact]:
 def _give_memory(cursor: Any) -> None:
     # Hashing a brand's events spills to disk in PostgreSQL's usual 4 MB. The setting ends with the transaction.
     cursor.execute("SET LOCAL work_mem = '64MB'")
+
+
+def _refuse_if_named(segment: Segment) -> None:
+    users = nesting.named_by(segment.pk)
+    if users:
+        raise Conflict(
+            _("人群“%(name)s”被别的人群引用：%(users)s。")
+            % {"name": segment.name, "users": _("、").join(user.name for user in users[:5])},
+            remedy=_("先从这些人群里去掉引用，再归档。"),
+            code="tagging.segment_in_use",
+        )
 
 
 def _locked(segment_id: int) -> Segment:

@@ -1,7 +1,7 @@
 """The kinds of conditions that tagging itself offers."""
 
 from tagging import conditions
-from tagging.leaves import behaviour, lifecycle, profile, relations, tags
+from tagging.leaves import behaviour, events, lifecycle, people, profile, relations, sequence, tags
 
 
 def register_all() -> None:
@@ -9,11 +9,18 @@ def register_all() -> None:
     for condition in (
         profile.Profile(),
         lifecycle.Lifecycle(),
+        people.HasIdentity(),
+        people.InSegment(),
+        people.Bucket(),
         tags.HasTag(),
         behaviour.EventCount(),
         behaviour.EventRecency(),
+        sequence.Sequence(),
+        events.Event(),
+        events.Order(),
         behaviour.EventSum(),
         relations.FollowedBy(),
+        people.InGroup(),
         lifecycle.Lost(),
     ):
         conditions.register(condition)

@@ -1,5 +1,7 @@
 """Conditions on what is written on the contact itself."""
 
+import json
+from calendar import isleap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,16 +12,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from scrm.lib.errors import FieldError, Text
-from tagging import changes, params, windows
+from tagging import changes, event_filter, params, windows
 from tagging.conditions import Condition, Frame, Leaf, Names
 from tagging.params import Param
-from tagging.sql import Sql, any_of
+from tagging.sql import Sql, all_of, any_of
 
 PRESENCE = ("exists", "is_missing")
 OPS_OF = {
-    "text": ("eq", "ne", "in", "not_in", "contains", "starts_with", *PRESENCE),
+    "text": ("eq", "ne", "in", "not_in", "contains", "starts_with", "regexp", *PRESENCE),
     "choice": ("eq", "ne", "in", "not_in"),
-    "datetime": ("within", "older_than", "before", "after", *PRESENCE),
+    "datetime": ("within", "older_than", "before", "after", "anniversary", *PRESENCE),
     "presence": PRESENCE,
 }
 OP_LABELS: dict[str, Text] = {
@@ -29,10 +31,12 @@ OP_LABELS: dict[str, Text] = {
     "not_in": gettext_lazy("不是任一"),
     "contains": gettext_lazy("包含"),
     "starts_with": gettext_lazy("开头是"),
+    "regexp": gettext_lazy("匹配正则"),
     "within": gettext_lazy("在窗口内"),
     "older_than": gettext_lazy("早于几天前"),
     "before": gettext_lazy("早于"),
     "after": gettext_lazy("不早于"),
+    "anniversary": gettext_lazy("周年前后几天"),
     "exists": gettext_lazy("有值"),
     "is_missing": gettext_lazy("没有值"),
 }
@@ -83,7 +87,8 @@ FIELDS = {
 
 
 class Profile(Condition):
-    """{"kind": "profile", "field": "gender", "op": "eq", "value": 2}; times: within + window, older_than + days."""
+    """{"kind": "profile", "field": "gender", "op": "eq", "value": 2}; times: within + window, older_than + days,
+    anniversary + days: today is at most so many days from the day and month of a year that has passed (0: the day)."""
 
     kind = "profile"
     label = gettext_lazy("客户资料")
@@ -143,6 +148,8 @@ class Profile(Condition):
         column = f"{frame.alias}.{FIELDS[leaf['field']].name}"
         if leaf["op"] == "older_than":
             return changes.passing(column, timedelta(days=leaf["days"]), frame.at)
+        if leaf["op"] == "anniversary":
+            return Sql("%s::timestamptz", (changes.boundary({"calendar": "day"}, at=frame.at, zone=frame.zone),))
         return changes.row_flip(leaf, frame, column) if leaf["op"] == "within" else None
 
     def actual(self, leaf: Leaf, frame: Frame) -> Sql:
@@ -191,19 +198,26 @@ class Profile(Condition):
 
 
 def _check_operands(leaf: Leaf, field: Field, path: str) -> Iterator[FieldError]:
-    op, windowed = leaf["op"], [name for name in ("days", "hours", "calendar", "offset") if leaf.get(name) is not None]
+    op, windowed = leaf["op"], [name for name in windows.NAMES if leaf.get(name) is not None]
     if op == "within":
         yield from windows.check(leaf, path, required=True)
     elif op == "older_than" and leaf.get("days") is None:
         yield FieldError(f"{path}.days", "tagging.missing_field", _("缺少天数。"), _("写 days，例如 30。"))
-    elif windowed and not (op == "older_than" and windowed == ["days"]):
+    elif op == "anniversary" and windowed != ["anniversary"]:
+        yield FieldError(
+            f"{path}.anniversary",
+            "tagging.missing_field",
+            _("缺少周年前后的天数。"),
+            _("写 anniversary，例如 0（当天）或 3（前后 3 天）。"),
+        )
+    elif windowed and (op, windowed) not in (("older_than", ["days"]), ("anniversary", ["anniversary"])):
         yield FieldError(
             f"{path}.{windowed[-1]}",
             "tagging.impossible_window",
             _("“%(op)s”不用时间窗口。") % {"op": OP_LABELS[op]},
             _("去掉 %(name)s，或改用“%(within)s”。") % {"name": windowed[-1], "within": OP_LABELS["within"]},
         )
-    takes_value = op not in (*PRESENCE, "within", "older_than")
+    takes_value = op not in (*PRESENCE, "within", "older_than", "anniversary")
     if takes_value and leaf.get("value") is None:
         yield FieldError(
             f"{path}.value",
@@ -211,6 +225,8 @@ def _check_operands(leaf: Leaf, field: Field, path: str) -> Iterator[FieldError]
             _("缺少要比较的值。"),
             _("写 value；要找没有值的客户，用 is_missing。"),
         )
+    elif op == "regexp":
+        yield from event_filter.check_regexp(leaf["value"], path=f"{path}.value")
     elif takes_value:
         wanted = Param("value", gettext_lazy("值"), field.type, many=op in ("in", "not_in"), choices=field.choices)
         yield from params.check_value(wanted, leaf["value"], f"{path}.value")
@@ -227,7 +243,11 @@ def _comparison(leaf: Leaf, column: str, frame: Frame) -> Sql:
     op, value = leaf["op"], leaf.get("value")
     if op == "within":
         window = frame.window(leaf)
-        return Sql(f"({column} >= %s AND {column} < %s)", (window.start, window.end))
+        return all_of(windows.inside(column, window))
+    if op == "anniversary":
+        return _anniversary(column, leaf["anniversary"], frame)
+    if op == "regexp":
+        return Sql(f"{column} ~ %s", (value,))
     if op == "older_than":
         return Sql(f"{column} < %s", (frame.at - timedelta(days=leaf["days"]),))
     if op in ("before", "after"):
@@ -243,6 +263,23 @@ def _comparison(leaf: Leaf, column: str, frame: Frame) -> Sql:
     return Sql(f"{column} <> ALL (%s::{array})", (listed,))
 
 
+def _anniversary(column: str, around: int, frame: Frame) -> Sql:
+    """Whether one of the days from today - around to today + around is an anniversary of the moment's day.
+
+    29 February has its anniversary on the 28th in other years. `around` is at most 60, so one list of (month, day)
+    does, and of each the latest year that may have passed."""
+    today = frame.at.astimezone(frame.zone).date()
+    days = [today + timedelta(days=n) for n in range(-around, around + 1)]
+    local = f"({column} AT TIME ZONE %s)"
+    year_of = {f"{day:%m-%d}": day.year for day in days}
+    if leap := next((day for day in days if (day.month, day.day) == (2, 28) and not isleap(day.year)), None):
+        year_of["02-29"] = leap.year
+    return Sql(
+        f"coalesce((%s::jsonb ->> to_char({local}, 'MM-DD'))::int > extract(year FROM {local}), FALSE)",
+        (json.dumps(year_of), str(frame.zone), str(frame.zone)),
+    )
+
+
 def _operand_phrase(leaf: Leaf, field: Field) -> str:
     op = leaf["op"]
     if op in PRESENCE:
@@ -251,6 +288,10 @@ def _operand_phrase(leaf: Leaf, field: Field) -> str:
         return _("在%(window)s") % {"window": windows.phrase(leaf)}
     if op == "older_than":
         return ngettext("早于 %(n)d 天前", "早于 %(n)d 天前", leaf["days"]) % {"n": leaf["days"]}
+    if op == "anniversary":
+        around = leaf["anniversary"]
+        said = ngettext("周年在前后 %(n)d 天内", "周年在前后 %(n)d 天内", around) % {"n": around}
+        return said if around else _("今天满周年")
     labels = dict(field.choices)
     said = " / ".join(str(labels.get(item, item)) for item in params.values(leaf["value"]))
     return f"{OP_LABELS[op]} {said}"
