@@ -166,6 +166,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "contacts-reconcile": {"task": "contacts.tasks.reconcile_due", "schedule": timedelta(minutes=5)},
     "campaigns-tick": {"task": "campaigns.tasks.tick", "schedule": timedelta(seconds=3)},
     "points-expiry": {"task": "points.tasks.expire_due", "schedule": timedelta(minutes=10)},
+    "tagging-segments": {"task": "tagging.tasks.tick", "schedule": timedelta(seconds=2)},
     "tagging-expiry": {"task": "tagging.tasks.sweep_expired", "schedule": timedelta(minutes=1)},
     "tenants-clean": {"task": "tenants.tasks.clean", "schedule": timedelta(hours=1)},
 }
@@ -206,6 +207,8 @@ WHITENOISE_AUTOREFRESH = DEBUG
 WECOM_API_BASE = text("WECOM_API_BASE", "https://qyapi.weixin.qq.com/cgi-bin/")
 # Where a corp's administrator installs a provider's suite; the simulator has such a page too.
 WECOM_INSTALL_URL = text("WECOM_INSTALL_URL", "https://open.work.weixin.qq.com/3rdapp/install")
+WECOM_AUTHORIZE_URL = text("WECOM_AUTHORIZE_URL", "https://open.weixin.qq.com/connect/oauth2/authorize")
+WECHAT_API_BASE = text("WECHAT_API_BASE", "https://api.weixin.qq.com/")
 WECOM_TIMEOUT_SECONDS = number("WECOM_TIMEOUT_SECONDS", 10)
 # What WeCom allows of one API, as calls/seconds: a corp, an address, an address of a provider. We stay a little below.
 WECOM_CORP_LIMITS = text("WECOM_CORP_LIMITS", "10000/60,150000/3600")

@@ -13,11 +13,20 @@ from django.utils import timezone
 from scrm.lib.errors import found
 from tenants.scope import brand_scope
 from wecom import errors, troubles
+from wecom.calls.acquisition import AcquisitionCalls
+from wecom.calls.contact_ways import ContactWayCalls
 from wecom.calls.customers import CustomerCalls
 from wecom.calls.directory import DirectoryCalls
+from wecom.calls.group_codes import GroupCodeCalls
 from wecom.calls.groups import GroupCalls
+from wecom.calls.identity import IdentityCalls
+from wecom.calls.messages import MessageCalls
 from wecom.calls.moments import MomentCalls
 from wecom.calls.sends import SendCalls
+from wecom.calls.signin import SignInCalls
+from wecom.calls.statistics import StatisticCalls
+from wecom.calls.strategies import StrategyCalls
+from wecom.calls.transfers import TransferCalls
 from wecom.models import Corp, CorpApp
 from wecom.policy import policy_named
 from wecom.transport import Transport
@@ -26,7 +35,22 @@ CONTACT = "contact"
 """the kind of app that may call 客户联系"""
 
 
-class WeComClient(DirectoryCalls, CustomerCalls, GroupCalls, SendCalls, MomentCalls):
+class WeComClient(
+    DirectoryCalls,
+    CustomerCalls,
+    IdentityCalls,
+    ContactWayCalls,
+    AcquisitionCalls,
+    GroupCalls,
+    GroupCodeCalls,
+    SendCalls,
+    MomentCalls,
+    MessageCalls,
+    TransferCalls,
+    StatisticCalls,
+    StrategyCalls,
+    SignInCalls,
+):
     """All calls. Cheap to make; safe to share between threads."""
 
     def __init__(self, *, corpid: str, secret: str, agent_id: int = 0, **options: Any) -> None:

@@ -96,6 +96,10 @@ class Transport(WeChatClient):
             self._on_success(api)
         return answer
 
+    def call_without_token(self, verb: str, api: str, query: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer of a repeatable call that names app and secret itself. Raises the errors of wecom.errors."""
+        return self._repeated(api, True, lambda: self._send(verb, api, query))
+
     @property
     def access_token(self) -> str:
         """The shared token, also for wechatpy's own groups of calls."""
@@ -105,13 +109,12 @@ class Transport(WeChatClient):
         """Ask WeCom for a token (uncached): (token, seconds). Official 91039."""
         query = {"corpid": self.corp_id, "corpsecret": self.secret}
         answer = self._repeated("gettoken", True, lambda: self._send("get", "gettoken", query))
-        return str(answer["access_token"]), int(answer.get("expires_in") or 7200)
+        return _token_in(answer, "access_token", "gettoken")
 
     def _asked(self, api: str, body: Mapping[str, Any], field: str) -> tuple[str, int]:
         """A token of another family, by its own call: (token, seconds)."""
-        limits.take(scope=self._scope, api=api)
         answer = self._repeated(api, True, lambda: self._send("post", api, {}, body))
-        return str(answer[field]), int(answer.get("expires_in") or 7200)
+        return _token_in(answer, field, api)
 
     def _with_token(
         self,
@@ -156,7 +159,7 @@ class Transport(WeChatClient):
         errcode = int(refusal.errcode)
         act = policy_of(errcode).act
         if act is Act.BUSY and not repeatable:
-            return _no_answer(api, repeatable, errcode=errcode), False
+            return no_answer(api, repeatable, errcode=errcode), False
         if act is Act.WAIT and errcode == limits.FREQUENCY_LIMIT:
             limits.block(scope=self._scope, api=api)
         # errmsg carries no more than the code does, but WeCom's support asks for its hint.
@@ -175,7 +178,9 @@ class Transport(WeChatClient):
         file: tuple[str, bytes] | None = None,
         repeatable: bool = True,
     ) -> dict[str, Any]:
-        """One request. Raises WeChatClientException or requests.RequestException."""
+        """One request; a file that is its answer stands under "file".
+
+        Raises WeChatClientException or requests.RequestException."""
         options: dict[str, Any] = {"timeout": (CONNECT_SECONDS, self.timeout)}
         if body is not None:
             # Raw UTF-8: some calls refuse \\u escapes (40033).
@@ -186,6 +191,8 @@ class Transport(WeChatClient):
         session = self._http if repeatable else _session(os.getpid(), self._host, once=True)
         response = session.request(verb, self.API_BASE_URL + api, params=dict(query), **options)
         response.raise_for_status()
+        if "attachment" in response.headers.get("Content-Disposition", ""):
+            return {"file": response}
         answer = self._handle_result(response)
         if not isinstance(answer, dict):
             raise requests.exceptions.ContentDecodingError("the answer is not a JSON object")
@@ -196,6 +203,13 @@ class Transport(WeChatClient):
         return urlsplit(self.API_BASE_URL).hostname or ""
 
 
+def _token_in(answer: Mapping[str, Any], field: str, api: str) -> tuple[str, int]:
+    """(token, seconds) of an answer. Raises Busy when there is none."""
+    if not answer.get(field):
+        raise no_answer(api, True)
+    return str(answer[field]), int(answer.get("expires_in") or 7200)
+
+
 def _failed(failure: requests.RequestException, api: str, repeatable: bool) -> tuple[errors.WeComError, bool]:
     """(what a request without an answer means, whether sending again is safe and of use)."""
     status = failure.response.status_code if failure.response is not None else 0
@@ -203,10 +217,11 @@ def _failed(failure: requests.RequestException, api: str, repeatable: bool) -> t
         return errors.Rejected(_("企业微信没有这个接口，或地址不对。"), code="wecom.no_such_api", api=api), False
     if _never_connected(failure):
         return errors.Unreachable(_("连接不上企业微信。"), remedy=_("检查服务器的网络和域名解析。"), api=api), True
-    return _no_answer(api, repeatable), repeatable
+    return no_answer(api, repeatable), repeatable
 
 
-def _no_answer(api: str, repeatable: bool, errcode: int | None = None) -> errors.WeComError:
+def no_answer(api: str, repeatable: bool, errcode: int | None = None) -> errors.WeComError:
+    """What a call without an answer that can be understood ends in."""
     if repeatable:
         detail = _("企业微信没有正常应答。")
         return errors.Busy(detail, remedy=_("不用处理，系统稍后自动重试。"), errcode=errcode, api=api)

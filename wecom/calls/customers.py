@@ -1,14 +1,12 @@
-"""Customers (reference §7), corp tags (§8) and 联系我 (§9)."""
+"""Customers (reference §7) and corp tags (§8)."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from wecom import errors
 from wecom.calls.base import Calls, Json, cursor_of, moment
 from wecom.types import (
     ContactDetail,
     ContactPage,
-    ContactWay,
     CorpTag,
     FollowedContact,
     FollowInfo,
@@ -17,8 +15,6 @@ from wecom.types import (
 )
 
 NO_RELATION = 84061
-SINGLE, SEVERAL = 1, 2
-QR_CODE = 2
 
 
 class CustomerCalls(Calls):
@@ -63,10 +59,25 @@ class CustomerCalls(Calls):
         return ContactPage(items, cursor_of(answer), tuple(str(each) for each in unlicensed))
 
     def remark(
-        self, *, userid: str, external_userid: str, remark: str | None = None, description: str | None = None
+        self,
+        *,
+        userid: str,
+        external_userid: str,
+        remark: str | None = None,
+        description: str | None = None,
+        company: str | None = None,
+        mobiles: Sequence[str] | None = None,
     ) -> None:
-        """Set remark (≤ 20 chars) and description (≤ 150) of a pair; None leaves, "" clears. Official 92115."""
-        body = {"userid": userid, "external_userid": external_userid, "remark": remark, "description": description}
+        """Set what is not None of a pair: remark (≤ 20 chars), description (≤ 150), company (≤ 20; WeChat users only),
+        mobiles (replaced as a whole); "" and an empty list clear. A repeat is harmless. Official 92115."""
+        body = {
+            "userid": userid,
+            "external_userid": external_userid,
+            "remark": remark,
+            "description": description,
+            "remark_company": company,
+            "remark_mobiles": None if mobiles is None else list(mobiles) or [""],  # WeCom's way to say none
+        }
         self._post("externalcontact/remark", body)
 
     # -- tags --
@@ -82,6 +93,11 @@ class CustomerCalls(Calls):
         Raises Gone `wecom.name_taken` when the group has one of the names already, OutcomeUnknown."""
         body = {"group_name": group, "tag": [{"name": name} for name in names]}
         return _group(self._post_once("externalcontact/add_corp_tag", body)["tag_group"]).tags
+
+    def update_corp_tag(self, *, tag_id: str, name: str | None = None, order: int | None = None) -> None:
+        """Rename or move a tag or a tag group. Raises Gone `wecom.name_taken`, `wecom.tag_gone`, Rejected
+        `wecom.foreign_tag` for one that another app or the console made. A repeat is harmless."""
+        self._post("externalcontact/edit_corp_tag", {"id": tag_id, "name": name, "order": order})
 
     def delete_corp_tags(self, *, tag_ids: Sequence[str] = (), group_ids: Sequence[str] = ()) -> None:
         """Delete tags (also from all customers) or whole groups; what is gone already is fine when it is all."""
@@ -105,60 +121,6 @@ class CustomerCalls(Calls):
             "remove_tag": list(remove) or None,
         }
         self._post("externalcontact/mark_tag", body)
-
-    # -- contact ways --
-
-    def add_contact_way(
-        self,
-        *,
-        userids: Sequence[str],
-        department_ids: Sequence[int] = (),
-        state: str = "",
-        remark: str = "",
-        skip_verify: bool = True,
-    ) -> ContactWay:
-        """A QR code that leads to one or several members (≤ 100). `state`, `remark` ≤ 30 chars. Never repeated.
-
-        Official 92228."""
-        single = len(userids) == 1 and not department_ids
-        body: dict[str, Any] = {
-            "type": SINGLE if single else SEVERAL,
-            "scene": QR_CODE,
-            "user": list(userids),
-            "party": list(department_ids) or None,
-            "state": state or None,
-            "remark": remark or None,
-            "skip_verify": skip_verify,
-        }
-        answer = self._post_once("externalcontact/add_contact_way", body)
-        return ContactWay(str(answer["config_id"]), str(answer.get("qr_code") or ""))
-
-    def update_contact_way(
-        self,
-        *,
-        config_id: str,
-        userids: Sequence[str] | None = None,
-        department_ids: Sequence[int] | None = None,
-        state: str | None = None,
-        remark: str | None = None,
-    ) -> None:
-        """Change what is not None; lists are replaced as a whole, the image stays the same."""
-        body = {
-            "config_id": config_id,
-            "user": None if userids is None else list(userids),
-            "party": None if department_ids is None else list(department_ids),
-            "state": state,
-            "remark": remark,
-        }
-        self._post("externalcontact/update_contact_way", body)
-
-    def delete_contact_way(self, *, config_id: str) -> None:
-        """The code shows as invalid from then on; one that is gone already is fine."""
-        try:
-            self._post("externalcontact/del_contact_way", {"config_id": config_id})
-        except errors.Gone as gone:
-            if gone.problem_code != "wecom.code_gone":
-                raise
 
 
 def _person(row: Json) -> Person:

@@ -1,7 +1,7 @@
 """Departments and members (reference §6), the app itself (§2.3)."""
 
-from wecom.calls.base import Calls, Json
-from wecom.types import Agent, Department, Member, MemberStatus
+from wecom.calls.base import Calls, Json, cursor_of, numbers, strings
+from wecom.types import Agent, Department, Member, Membership, MemberStatus, Page
 
 
 class DirectoryCalls(Calls):
@@ -17,6 +17,12 @@ class DirectoryCalls(Calls):
         rows = self._get("user/list", department_id=department_id).get("userlist") or []
         return [_member(row) for row in rows]
 
+    def memberships(self, *, cursor: str = "", limit: int = 10_000) -> Page[Membership]:
+        """One page (≤ 10,000) of who is in which department, for the app with the contact-sync secret only."""
+        answer = self._post("user/list_id", {"cursor": cursor or None, "limit": limit})
+        rows = [Membership(str(row["userid"]), int(row["department"])) for row in answer.get("dept_user") or []]
+        return Page(rows, cursor_of(answer))
+
     def user(self, *, userid: str) -> Member:
         """One member. Raises Gone when there is none or the app does not see them."""
         return _member(self._get("user/get", userid=userid))
@@ -29,10 +35,18 @@ class DirectoryCalls(Calls):
             agent_id=int(row.get("agentid") or agent_id),
             name=str(row.get("name") or ""),
             userids=tuple(str(each["userid"]) for each in users),
-            department_ids=tuple(int(each) for each in (row.get("allow_partys") or {}).get("partyid") or []),
-            tag_ids=tuple(int(each) for each in (row.get("allow_tags") or {}).get("tagid") or []),
+            department_ids=numbers((row.get("allow_partys") or {}).get("partyid")),
+            tag_ids=numbers((row.get("allow_tags") or {}).get("tagid")),
             closed=bool(row.get("close")),
         )
+
+    def callback_addresses(self) -> tuple[str, ...]:
+        """The addresses that WeCom's callbacks come from: for a firewall. Official 90930."""
+        return strings(self._get("getcallbackip").get("ip_list"))
+
+    def api_addresses(self) -> tuple[str, ...]:
+        """The addresses of WeCom's API: for a firewall."""
+        return strings(self._get("get_api_domain_ip").get("ip_list"))
 
 
 def _member(row: Json) -> Member:

@@ -1,16 +1,18 @@
-"""Mass sends and welcomes (reference §12), app messages (§18), media (§17)."""
+"""Mass sends and welcomes (reference §12), media (§17)."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
+from django.utils.http import parse_header_parameters
+
 from wecom import errors
 from wecom.calls.base import Calls, Json, content, cursor_of, moment, seconds
 from wecom.types import (
-    AppMessage,
     MassMessage,
     MassSend,
     Media,
+    MediaFile,
     MemberTask,
     Page,
     SendResult,
@@ -23,9 +25,7 @@ ATTACHMENT_MOMENTS = 1
 
 
 class SendCalls(Calls):
-    """群发、欢迎语、应用消息、素材."""
-
-    agent_id: int = 0
+    """群发、欢迎语、素材."""
 
     def send_welcome(self, *, code: str, text: str = "", attachments: Sequence[Json] = ()) -> None:
         """Answer an add within 20 s, once. Never repeated. Raises Gone `wecom.welcome_too_late`, OutcomeUnknown."""
@@ -100,13 +100,6 @@ class SendCalls(Calls):
             if gone.problem_code != "wecom.task_cancelled":
                 raise
 
-    def send_app_message(self, *, userids: Sequence[str], text: str) -> AppMessage:
-        """A text (≤ 2048 bytes) from the app to up to 1000 members. Never repeated. Official 90236."""
-        body = {"touser": "|".join(userids), "msgtype": "text", "agentid": self.agent_id, "text": {"content": text}}
-        answer = self._post_once("message/send", body)
-        invalid = str(answer.get("invaliduser") or "")
-        return AppMessage(str(answer.get("msgid") or ""), tuple(each for each in invalid.split("|") if each))
-
     # -- media; an upload that is repeated leaves one unused file behind, no harm --
 
     def upload_media(self, *, kind: Literal["image", "voice", "video", "file"], filename: str, data: bytes) -> Media:
@@ -120,10 +113,20 @@ class SendCalls(Calls):
 
     def upload_image(self, *, filename: str, data: bytes) -> str:
         """The permanent URL of an image (≤ 2 MB), usable inside WeCom's content only. Official 90256."""
-        return str(self.transport.call("post", "media/uploadimg", file=(filename, data))["url"])
+        return str(self._call("post", "media/uploadimg", file=(filename, data))["url"])
+
+    def media(self, *, media_id: str) -> MediaFile:
+        """The file behind a temporary media id. Raises Gone `wecom.media_expired` after three days. Official 90254."""
+        response = self._get("media/get", media_id=media_id)["file"]
+        _value, options = parse_header_parameters(str(response.headers.get("Content-Disposition")))
+        return MediaFile(
+            filename=str(options.get("filename", "")).encode("latin-1", "replace").decode("utf-8", "replace"),
+            content_type=str(response.headers.get("Content-Type") or ""),
+            data=bytes(response.content),
+        )
 
     def _upload(self, api: str, filename: str, data: bytes, **params: Any) -> Media:
-        answer = self.transport.call("post", api, params=params, file=(filename, data))
+        answer = self._call("post", api, params=params, file=(filename, data))
         return Media(str(answer["media_id"]), moment(answer.get("created_at")))
 
 

@@ -90,7 +90,7 @@ class ContactWay:
 
 @dataclass(frozen=True, slots=True)
 class ContactWayDetail:
-    """联系我 as WeCom has it. kind: 1 one member, 2 several; scene: 1 mini-program button, 2 QR code. Times: seconds."""
+    """联系我 as WeCom has it. kind: 1 for one member, 2 for several; scene: 1 button, 2 QR code."""
 
     config_id: str
     kind: int
