@@ -38,6 +38,7 @@ class EventType:
 
 _ORDER = {"order_no": "text", "amount_fen": "int", "category": "text", "product_id": "text"}
 _TAG = {"tag_id": "int", "tag": "text", "source": "text"}
+_SEGMENT = {"segment_id": "int", "segment": "text", "version": "int", "reason": "text"}
 _POINTS = {"points": "int", "balance": "int", "reason": "text"}
 
 BUILT_IN: dict[str, EventType] = {
@@ -100,6 +101,8 @@ BUILT_IN: dict[str, EventType] = {
         EventType("profile_changed", gettext_lazy("资料变更"), "system", {"field": "text"}),
         EventType("contact_merged", gettext_lazy("合并客户"), "system", {"merge_id": "int", "other_id": "int"}),
         EventType("contact_split", gettext_lazy("拆分客户"), "system", {"merge_id": "int", "other_id": "int"}),
+        EventType("segment_entered", gettext_lazy("进入人群"), "system", _SEGMENT),
+        EventType("segment_left", gettext_lazy("离开人群"), "system", _SEGMENT),
         EventType("points_earned", gettext_lazy("获得积分"), "system", _POINTS),
         EventType("points_spent", gettext_lazy("消耗积分"), "system", _POINTS),
     )

@@ -9,7 +9,9 @@ class TaggingConfig(AppConfig):
     def ready(self) -> None:
         """Offer the conditions, and let the tag rules read the log."""
         from events import reactors
-        from tagging import leaves, rules
+        from tagging import due, leaves, rules
 
         leaves.register_all()
         reactors.register(rules.REACTOR)
+        # After the rules: whom they tag is looked at in the same round.
+        reactors.register(due.REACTOR)

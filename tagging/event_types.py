@@ -27,6 +27,9 @@ PROP_LABELS: dict[str, Text] = {
     "source": _("方式"),
     "channel": _("渠道"),
     "reason": _("原因"),
+    "segment_id": _("人群 ID"),
+    "segment": _("人群"),
+    "version": _("版本"),
     "points": _("积分"),
     "balance": _("积分余额"),
 }

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from contacts.models import Contact
 from scrm.lib.errors import Conflict, FieldError, Invalid, found
-from tagging import catalogue, compiler, nesting, references
+from tagging import catalogue, compiler, memberships, nesting, references
 from tagging.explain import Explanation, explain
 from tagging.models import Segment
 from tagging.params import is_clean_text
@@ -56,6 +56,8 @@ def save(*, name: str, tree: Any, actor: Actor, at: datetime, segment_id: int | 
         segment.version += 1
     segment.name, segment.tree, segment.updated_at = name, tree, at
     segment.save()
+    if before is not None and before["version"] != segment.version:
+        memberships.tree_changed(segment, at=at)
     audit.record(
         actor=actor,
         action="segment.save",
@@ -77,6 +79,7 @@ def archive(*, segment_id: int, actor: Actor, at: datetime) -> Segment:
         _refuse_if_named(segment)
         segment.archived_at = segment.updated_at = at
         segment.save(update_fields=["archived_at", "updated_at"])
+        memberships.archived(segment, at=at)
         audit.record(
             actor=actor,
             action="segment.archive",

@@ -3,11 +3,13 @@
 from celery import shared_task
 from django.utils import timezone
 
-from tagging import expiry
+from tagging import due, expiry
 from tenants.models import Brand
 from tenants.scope import brand_scope
 
 STEP = 5000
+TURNS = 20
+"""transactions of about a second at most; then the brand goes to the end of the queue"""
 
 
 @shared_task
@@ -18,3 +20,22 @@ def sweep_expired(**_later_args: object) -> None:
         while swept == STEP:
             with brand_scope(brand_id):
                 swept = expiry.sweep(brand_id=brand_id, at=timezone.now(), limit=STEP)
+
+
+@shared_task
+def tick(**_later_args: object) -> None:
+    """Hand out the brands whose segments wait for a look: a moment has come, a row was changed, a fill goes on."""
+    for brand_id in Brand.objects.order_by("id").values_list("id", flat=True):
+        with brand_scope(brand_id):
+            is_waiting = due.waits(brand_id=brand_id, at=timezone.now())
+        if is_waiting:
+            follow_segments.apply_async(kwargs={"brand_id": brand_id}, expires=60)
+
+
+@shared_task
+def follow_segments(*, brand_id: int, **_later_args: object) -> None:
+    """Look at whoever waits in the brand's dynamic segments."""
+    for _turn in range(TURNS):
+        if not due.work(brand_id=brand_id, at=timezone.now()):
+            return
+    follow_segments.apply_async(kwargs={"brand_id": brand_id}, expires=60)

@@ -46,15 +46,17 @@ def touch_triggers(
     columns: Sequence[str] = ("*",),
     contacts: str = "SELECT r.brand_id, r.contact_id FROM {rows} AS r",
     events: Sequence[str] = ("INSERT", "UPDATE", "DELETE"),
+    suffix: str = "",
 ) -> RunSQL:
     """A migration operation: changed rows of `table` touch their contacts (`source` is of changes.SOURCES).
 
+    `suffix` tells a second set of triggers on the same table from the first.
     `contacts` selects brand_id and contact_id from `{rows}`; `columns` are those that conditions read, among them what
     `contacts` names."""
     forward, backward = [], []
     for event in events:
         tables, any_rows, rows = _TABLES[event]
-        name = f"{table}_{event.lower()}"
+        name = f"{table}_{event.lower()}{suffix}"
         changed = rows.format(columns=", ".join(columns))
         forward.append(
             _FUNCTION.format(

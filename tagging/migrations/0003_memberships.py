@@ -353,7 +353,17 @@ class Migration(migrations.Migration):
         TenantTable("segmentfill"),
         TenantTable("segmentstanding"),
         touch_triggers(
-            "contacts_contact", "contact", contacts="SELECT r.brand_id, r.id AS contact_id FROM {rows} AS r"
+            "contacts_contact",
+            "contact",
+            contacts="SELECT r.brand_id, r.id AS contact_id FROM {rows} AS r",
+            events=("UPDATE",),
+        ),
+        touch_triggers(
+            "contacts_contact",
+            "person",
+            columns=("brand_id", "id", "merged_into_id"),
+            contacts="SELECT r.brand_id, r.id AS contact_id FROM {rows} AS r",
+            suffix="_person",
         ),
         touch_triggers(
             "contacts_follow",
