@@ -3,6 +3,7 @@
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from campaigns.conditions_touch import Journey, Touch, register_references
 from tagging import changes, conditions
 from tagging.conditions import Condition, Frame, Leaf, Names
 from tagging.params import Param
@@ -44,3 +45,6 @@ class SopTouched(Condition):
 def register() -> None:
     """Called when the app is ready."""
     conditions.register(SopTouched())
+    conditions.register(Touch())
+    conditions.register(Journey())
+    register_references()
