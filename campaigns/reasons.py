@@ -30,3 +30,5 @@ class Reason(models.TextChoices):
     NOT_CONFIRMED = "not_confirmed", _("导购未确认")
     UNKNOWN = "unknown", _("状态未明")
     CANCELLED = "cancelled", _("推送已取消")
+    MERGED = "merged", _("与另一位客户合并，只发一次")
+    """two contacts of one push turned out to be one person"""

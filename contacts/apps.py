@@ -9,9 +9,12 @@ class ContactsConfig(AppConfig):
     def ready(self) -> None:
         """Tell the log who is who, keep last_active_at, and take WeCom's events about people."""
         from contacts import activity, callbacks, identity
+        from contacts.merging import reactor, relations
         from events import reactors, resolver
 
         resolver.register(identity.resolve)
         resolver.register_known(identity.known)
         reactors.register(activity.REACTOR)
+        reactors.register(reactor.REACTOR)
         callbacks.register()
+        relations.register_own()
