@@ -2,7 +2,21 @@
 
 from importlib import import_module
 
-MODULES = ("cockpit", "contacts", "segments", "tags", "pushes", "welcome", "points", "wecom", "members", "keys", "inbox", "audit")
+MODULES = (
+    "cockpit",
+    "contacts",
+    "segments",
+    "tags",
+    "pushes",
+    "welcome",
+    "points",
+    "wecom",
+    "provider",
+    "members",
+    "keys",
+    "inbox",
+    "audit",
+)
 
 
 def load() -> None:

@@ -25,7 +25,7 @@ from wecom.errors import Misconfigured
 from wecom.models import AppKind, Authorisation, AuthorisationLink, CallbackEndpoint, Corp, CorpApp, QuotaMode, Suite
 from wecom.policy import policy_named
 from wecom.provider.calls import AuthorisedApp, ProviderCalls, SuiteCalls
-from wecom.provider.suites import redirect_url
+from wecom.provider.suites import CLOCKS_APART, redirect_url
 
 logger = logging.getLogger("wecom")
 
@@ -141,15 +141,25 @@ def change(*, suite: Suite, corpid: str, at: datetime) -> Outcome | None:
 def cancel(*, suite: Suite, corpid: str, said_at: datetime, at: datetime) -> Outcome | None:
     """The corp took its authorisation back: secrets and tokens are dropped, work stops, and the corp says so.
 
-    None for one we do not know, or that was granted anew after this was said. Asks WeCom nothing."""
-    with transaction.atomic():
-        kept = Authorisation.objects.filter(suite=suite, corpid=corpid).select_for_update(of=("self",)).first()
-        if kept is None or kept.authorised_at > said_at:
+    None for one we do not know, or that was granted anew after this was said; where clocks leave that open, WeCom is
+    asked. Raises its errors then."""
+    kept = Authorisation.objects.filter(suite=suite, corpid=corpid).first()
+    if kept is None or kept.authorised_at > said_at + CLOCKS_APART:
+        return None
+    if kept.authorised_at > said_at and kept.status == Authorisation.Status.ACTIVE:
+        code = kept.permanent_code or _secret_in_use(kept)
+        if code and still_granted(suite=suite, corpid=corpid, permanent_code=code, at=at):
             return None
+    return _cancelled(kept.pk, at)
+
+
+def _cancelled(authorisation_id: int, at: datetime) -> Outcome:
+    with transaction.atomic():
+        kept = Authorisation.objects.select_for_update(of=("self",)).get(pk=authorisation_id)
         kept.status, kept.cancelled_at, kept.permanent_code = Authorisation.Status.CANCELLED, at, ""
         kept.save(update_fields=["status", "cancelled_at", "permanent_code"])
     _stop(kept, at)
-    logger.info("wecom.provider.cancelled", extra={"suite": suite.pk, "authorisation": kept.pk})
+    logger.info("wecom.provider.cancelled", extra={"suite": kept.suite_id, "authorisation": kept.pk})
     return Outcome(kept.pk, kept.brand_id, kept.corp_id)
 
 
@@ -172,7 +182,9 @@ def still_granted(*, suite: Suite, corpid: str, permanent_code: str, at: datetim
     except Misconfigured as refusal:
         if refusal.problem_code != GONE:
             raise
-        cancel(suite=suite, corpid=corpid, said_at=at, at=at)
+        kept = Authorisation.objects.filter(suite=suite, corpid=corpid).first()
+        if kept is not None:
+            _cancelled(kept.pk, at)
         return False
     return True
 
@@ -188,7 +200,7 @@ def _kept(suite: Suite, app: AuthorisedApp, said_at: datetime) -> tuple[Authoris
     kept.corp_name, kept.agent_id, kept.agent_name = app.corp_name[:100], app.agent_id, app.agent_name[:100]
     kept.permanent_code, kept.privilege = app.permanent_code, app.privilege
     kept.status, kept.cancelled_at = Authorisation.Status.ACTIVE, None
-    kept.authorised_at = said_at
+    kept.authorised_at = said_at.replace(microsecond=0)  # WeCom tells whole seconds
     return kept, held
 
 

@@ -198,8 +198,8 @@ def _postpone(command: Command, failure: Exception, at: datetime) -> None:
         logger.error("wecom.provider.failed", extra=ids, exc_info=failure)
     if patient and attempts <= len(BACKOFF):
         SuiteCommand.objects.filter(pk=command.id).update(due_at=at + BACKOFF[attempts - 1], error=error)
-    else:
-        _finish(command, SuiteCommand.Status.FAILED, at, error)
+        return
+    _finish(command, SuiteCommand.Status.FAILED, at, error)
     AuthorisationLink.objects.filter(state=command.text("State"), suite=command.suite, used_at=None).update(
         problem_code=code[:40]
     )
