@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import requests
 
+from tests.simulator.receiver import AES_KEY, TOKEN, Receiver
 from wecom.simulator.testing import Simulator, running_simulator
 
 
@@ -77,3 +79,23 @@ def caller(simulator: Simulator) -> Iterator[Caller]:
     yield Caller(simulator)
     simulator.delete("/_sim/faults")
     simulator.post("/_sim/limits", {"per_minute": 10_000, "per_hour": 150_000, "concurrent": 0})
+
+
+@pytest.fixture
+def receiver(caller: Caller) -> Iterator[Receiver]:
+    made = Receiver(caller.corpid)
+    body = {"url": made.url, "token": TOKEN, "aes_key": AES_KEY, "timeout": 10}
+    assert caller.simulator.post(f"/_sim/corps/{caller.corpid}/callback", body) == {"ok": True, "error": None}
+    yield made
+    caller.simulator.post("/_sim/switches", {"api_events": False, "callback_duplicate_rate": 0.0})
+    caller.simulator.post(f"/_sim/corps/{caller.corpid}/callback", {"url": ""})
+    made.server.shutdown()
+    made.server.server_close()
+
+
+def eventually(look: Callable[[], object]) -> None:
+    """Wait until `look()` is true: what falls due by the clock happens on the simulator's own loop."""
+    deadline = time.monotonic() + 15
+    while not look():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.02)

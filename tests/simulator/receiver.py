@@ -23,6 +23,8 @@ class Receiver:
         self.attempts = 0
         self.broken = 0
         self.wrong_echo = False
+        self.hold = 0  # answer nobody until so many are there at once
+        self.most_at_once = self._at_once = 0
         self.arrived = threading.Condition()
         receiver = self
 
@@ -37,6 +39,7 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
+                receiver.wait_for_company()
                 with receiver.arrived:
                     receiver.attempts += 1
                     if receiver.broken > 0:
@@ -61,8 +64,17 @@ class Receiver:
                 """Keep quiet."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_port}/callbacks/wecom/"
+
+    def wait_for_company(self) -> None:
+        """Hold a request until `hold` of them are under way."""
+        with self.arrived:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+            self.arrived.notify_all()
+            self.arrived.wait_for(lambda: self.most_at_once >= self.hold, timeout=4)
+            self._at_once -= 1
 
     def next(self, count: int = 1) -> list[dict[str, str]]:
         """The next events, taken out of the list."""

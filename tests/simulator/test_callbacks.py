@@ -2,23 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
-from tests.simulator.receiver import AES_KEY, TOKEN, Receiver
-
-
-@pytest.fixture
-def receiver(caller) -> Iterator[Receiver]:
-    made = Receiver(caller.corpid)
-    body = {"url": made.url, "token": TOKEN, "aes_key": AES_KEY, "timeout": 10}
-    assert caller.simulator.post(f"/_sim/corps/{caller.corpid}/callback", body) == {"ok": True, "error": None}
-    yield made
-    caller.simulator.post("/_sim/switches", {"api_events": False, "callback_duplicate_rate": 0.0})
-    caller.simulator.post(f"/_sim/corps/{caller.corpid}/callback", {"url": ""})
-    made.server.shutdown()
-    made.server.server_close()
+from tests.simulator.receiver import AES_KEY, TOKEN
 
 
 def test_the_handshake_refuses_a_wrong_echo(caller, receiver):
