@@ -75,7 +75,7 @@ TEXT = {"text": {"content": "x"}}
         (
             "message/send",
             {"touser": GUIDE, "agentid": 1000002, "msgtype": "template_card", "template_card": {"main_title": "x"}},
-            0,
+            40058,
         ),
     ],
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict
 
 from aiohttp import web
 
 from wecom.simulator.control_base import ENGINE, Answer, BadRequest, body_of, corp_named, reply, text_of
 from wecom.simulator.logins import Person, openid_of
+from wecom.simulator.outbound import EventField
 from wecom.simulator.world import Corp
 
 routes = web.RouteTableDef()
@@ -78,6 +80,45 @@ async def check_signature(request: web.Request) -> web.Response:
     said = f"jsapi_ticket={ticket}&noncestr={body.get('nonceStr')}&timestamp={body.get('timestamp')}&url={page}"
     good = hashlib.sha1(said.encode()).hexdigest() == body.get("signature")
     return reply({"errcode": 0 if good else 40093})
+
+
+@routes.get("/_sim/messages")
+async def messages(request: web.Request) -> web.Response:
+    """Application messages, ?corpid=: what members have, what was dropped, recalled, updated."""
+    found = request.app[ENGINE].messages.messages.values()
+    corpid = request.query.get("corpid")
+    return reply({"items": [asdict(each) for each in found if corpid in (None, each.corpid)]})
+
+
+@routes.post("/_sim/messages/{msgid}/press")
+async def press(request: web.Request) -> web.Response:
+    """{userid, key, selected?: {question_key: [option ids]}}: a member presses a card's button."""
+    engine, body = request.app[ENGINE], await body_of(request)
+    message = engine.messages.messages.get(request.match_info["msgid"])
+    if message is None or message.kind != "template_card":
+        raise BadRequest("msgid: not a card")
+    corp = engine.world.corps[message.corpid]
+    userid = text_of(body, "userid")
+    if userid not in message.receivers or message.recalled_at:
+        raise BadRequest("userid: does not have this card")
+    code = engine.messages.new_code(corp, message, now=engine.now())
+    selected: list[EventField] = [
+        (
+            "SelectedItem",
+            [("QuestionKey", str(question)), ("OptionIds", [("OptionId", str(option)) for option in options])],
+        )
+        for question, options in (body.get("selected") or {}).items()
+    ]
+    fields: list[EventField] = [
+        ("EventKey", text_of(body, "key")),
+        ("TaskId", str(message.part.get("task_id") or "")),
+        ("CardType", str(message.part["card_type"])),
+        ("ResponseCode", code),
+        ("AgentID", message.agentid),
+        *([("SelectedItems", selected)] if selected else []),
+    ]
+    engine.emit(corp, "template_card_event", "", fields, sender=userid)
+    return reply({"ok": True, "response_code": code})
 
 
 def _person(corp: Corp, body: Answer) -> Person:

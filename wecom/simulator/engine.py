@@ -8,8 +8,10 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, fields
 
 from wecom.simulator.agenda import Agenda
+from wecom.simulator.app_messages import AppMessages
 from wecom.simulator.clock import Clock
 from wecom.simulator.faults import Faults
+from wecom.simulator.files import FetchJob
 from wecom.simulator.journal import Journal
 from wecom.simulator.limits import Limits
 from wecom.simulator.logins import Logins
@@ -82,6 +84,8 @@ class Engine:
         self.rng = random.Random(f"engine:{world.seed}")
         self.suites = Suites(world.seed)
         self.logins = Logins()
+        self.messages = AppMessages()
+        self.fetch_jobs: dict[str, FetchJob] = {}
         self.outbound = Outbound(self.switches, random.Random(f"callbacks:{world.seed}"))
         self.busy: set[tuple[str, str]] = set()  # (path, object) of slow calls that still run
         self.cursor_key = secrets.token_bytes(16)
@@ -101,14 +105,23 @@ class Engine:
         """Plan a human act, `human_seconds` from now at the present pace."""
         self.agenda.schedule(self.clock.now() + self.clock.human(human_seconds), corp.corpid, kind, *arguments)
 
-    def emit(self, corp: Corp, event: str, change: str, body: list[EventField], *, by_api: bool = False) -> None:
+    def emit(
+        self,
+        corp: Corp,
+        event: str,
+        change: str,
+        body: list[EventField],
+        *,
+        by_api: bool = False,
+        sender: str = "sys",
+    ) -> None:
         """Send an event to the corp's callback and to the providers it has authorised, as far as their visible range
         reaches. Changes made by the API raise none, unless the switch says so."""
         if by_api and not self.switches.api_events:
             return
         member = corp.member(next((str(value) for name, value in body if name == "UserID"), ""))
         if corp.callback is not None and (member is None or corp.sees(corp.apps[0], member)):
-            xml = event_xml(corpid=corp.corpid, at=self.now(), event=event, change=change, body=body)
+            xml = event_xml(corpid=corp.corpid, at=self.now(), event=event, change=change, body=body, sender=sender)
             self.outbound.enqueue(address_of(corp), xml)
         for app in self.suites.installed(corp):
             if member is None or corp.sees(app, member):

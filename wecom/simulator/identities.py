@@ -88,10 +88,12 @@ class View:
             return given
         return STRANGER + given
 
-    def event(self, value: str | int | list[str], corp_subject: bool) -> str | int | list[str]:
+    def event(self, value: Any, corp_subject: bool) -> Any:
         """A field of an event in the provider's ids."""
         if isinstance(value, list):
-            return [self.outward(each, corp_subject=corp_subject) for each in value]
+            return [self.event(each, corp_subject) for each in value]
+        if isinstance(value, tuple):
+            return (value[0], self.event(value[1], corp_subject))
         return self.outward(value, corp_subject=corp_subject) if isinstance(value, str) else value
 
     def request(self, value: Any, *, key: str = "", corp_subject: bool = False) -> Any:

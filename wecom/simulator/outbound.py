@@ -10,7 +10,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
@@ -26,7 +26,8 @@ ANSWER_WITHIN = 5.0  # seconds
 VERIFY_WITHIN = 1.0
 ATTEMPTS = 3
 
-EventField = tuple[str, str | int | list[str]]
+EventValue = str | int | list[str] | list[tuple[str, Any]]
+EventField = tuple[str, EventValue]
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,11 @@ def address_of(corp: Corp) -> Address:
     return Address(corp.corpid, corp.corpid, corp.corpid, lambda: corp.callback)
 
 
-def event_xml(*, corpid: str, at: int, event: str, change: str, body: list[EventField]) -> str:
+def event_xml(*, corpid: str, at: int, event: str, change: str, body: list[EventField], sender: str = "sys") -> str:
     """The plain event of a self-built app (§4.4): numbers bare, strings in CDATA, lists as <Item>s."""
     head: list[EventField] = [
         ("ToUserName", corpid),
-        ("FromUserName", "sys"),
+        ("FromUserName", sender),
         ("CreateTime", at),
         ("MsgType", "event"),
         ("Event", event),
@@ -69,9 +70,10 @@ def _xml(fields: list[EventField]) -> str:
     return f"<xml>{''.join(_element(name, value) for name, value in fields)}</xml>"
 
 
-def _element(name: str, value: str | int | list[str]) -> str:
+def _element(name: str, value: EventValue) -> str:
+    """Lists of strings are <Item>s, lists of pairs nested elements."""
     if isinstance(value, list):
-        inner = "".join(_element("Item", each) for each in value)
+        inner = "".join(_element(*each) if isinstance(each, tuple) else _element("Item", each) for each in value)
     elif isinstance(value, int):
         inner = str(value)
     else:
@@ -158,9 +160,9 @@ class Outbound:
             callback = address.find()
             if callback is None:
                 continue
+            self._busy += 1
             if self._switches.callback_delay_seconds:
                 await asyncio.sleep(self._switches.callback_delay_seconds)
-            self._busy += 1
             lanes.add(asyncio.create_task(self._deliver(address, callback, xml)))
             while len(lanes) >= max(1, self._switches.callback_lanes):
                 _, lanes = await asyncio.wait(lanes, return_when=asyncio.FIRST_COMPLETED)

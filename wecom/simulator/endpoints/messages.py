@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
 
-from wecom.simulator.content import check_media_id
+from wecom.simulator import cards
+from wecom.simulator.app_messages import AppMessage
 from wecom.simulator.errors import Refused
 from wecom.simulator.wire import MESSAGES, Body, Call, endpoint
 from wecom.simulator.world import Corp
 
 RECEIVERS_EMPTY = {"invaliduser": "", "invalidparty": "", "invalidtag": "", "unlicenseduser": ""}
-KINDS = (
-    "text",
-    "image",
-    "voice",
-    "video",
-    "file",
-    "textcard",
-    "news",
-    "mpnews",
-    "markdown",
-    "miniprogram_notice",
-    "template_card",
-)
-TEXT_BYTES = 2048
-INTERACTIVE = ("button_interaction", "vote_interaction", "multiple_interaction")
+RECALL_WITHIN, CODE_LIVES = 24 * 3600, 72 * 3600  # seconds
+DUPLICATES_DEFAULT, DUPLICATES_MOST = 1800, 4 * 3600
 
 
 @endpoint("POST", "message/send", kinds=MESSAGES, counted=False, empty=RECEIVERS_EMPTY)
@@ -35,14 +25,115 @@ def send_message(call: Call) -> Body:
     if call.number("agentid", missing=41011) != call.app.agentid:
         raise Refused(301002)
     kind = call.text("msgtype", missing=40058)
-    if kind not in KINDS:
-        raise Refused(40058, "invalid msgtype")
-    part = _content(call, kind)
+    part = cards.checked(call, kind)
+    if call.number("safe", default=0) not in ((0, 1, 2) if kind == "mpnews" else (0, 1)):
+        raise Refused(40058, "invalid safe")
     receivers, invalid = _receivers(call)
     if not receivers:
         raise Refused(81013, **invalid)
+    _unique_task(call, kind, part)
+    app = f"{call.corp.corpid}:{call.app.agentid}"
+    call.engine.limits.person_times(app=app, count=len(receivers), now=call.engine.clock.now())
     msgid = call.corp.new_id("", 43)
-    fingerprint = call.engine.journal.keep(_words(kind, part), [{"msgtype": kind, kind: part}])
+    reached = [each for each in receivers if _reaches(call, app, each, kind, part)]
+    _deliver(call, msgid, kind, part, reached)
+    message = AppMessage(
+        msgid,
+        call.corp.corpid,
+        call.app.agentid,
+        kind,
+        part,
+        call.now,
+        reached,
+        [each for each in receivers if each not in reached],
+    )
+    call.engine.messages.messages[msgid] = message
+    answer: Body = {**RECEIVERS_EMPTY, **invalid, "msgid": msgid}
+    if cards.is_interactive(kind, part):
+        message.response_code = call.engine.messages.new_code(call.corp, message, now=call.now)
+        answer["response_code"] = message.response_code
+    return answer
+
+
+@endpoint("POST", "message/recall", kinds=MESSAGES)
+def recall_message(call: Call) -> Body:
+    """msgid of the same app, at most 24 hours old; else 40058. Official 94867."""
+    message = call.engine.messages.messages.get(call.text("msgid", missing=40058))
+    if message is None or (message.corpid, message.agentid) != (call.corp.corpid, call.app.agentid):
+        raise Refused(40058, "invalid msgid")
+    if call.now - message.sent_at > RECALL_WITHIN:
+        raise Refused(40058, "msgid is more than 24 hours old")
+    message.recalled_at = message.recalled_at or call.now
+    return {}
+
+
+@endpoint("POST", "message/update_template_card", kinds=MESSAGES, empty={"invaliduser": []})
+def update_template_card(call: Call) -> Body:
+    """userids, partyids, tagids or atall, agentid, response_code (once), button or template_card. Official 94888."""
+    if call.given("agentid") is None:
+        raise Refused(41011)
+    if call.number("agentid", missing=41011) != call.app.agentid:
+        raise Refused(301002)
+    msgid, made_at = call.engine.messages.codes.get(call.text("response_code", missing=40058), ("", 0))
+    message = call.engine.messages.messages.get(msgid)
+    if message is None or call.now - made_at > CODE_LIVES:
+        raise Refused(40058, "invalid response_code")
+    if (message.corpid, message.agentid) != (call.corp.corpid, call.app.agentid):
+        raise Refused(42015)
+    button, whole = call.record("button"), call.record("template_card")
+    if whole:
+        cards.card(call, {"task_id": message.part.get("task_id"), **whole})
+    elif not button.get("replace_name"):
+        raise Refused(40058, "button or template_card needed")
+    users, invalid = _updated(call, message)
+    del call.engine.messages.codes[call.text("response_code")]
+    for userid in users:
+        message.updates[userid] = whole or {"replace_name": button["replace_name"]}
+    return {"invaliduser": invalid}
+
+
+def _updated(call: Call, message: AppMessage) -> tuple[list[str], list[str]]:
+    """(the receivers to update, userids that did not get the message). Raises Refused 81012."""
+    if call.number("atall", default=0) == 1:
+        return message.receivers, []
+    wanted = call.strings("userids", most=100)
+    for party in call.numbers("partyids"):
+        wanted += [each.userid for each in call.corp.members_of(party, recursive=True)]
+    for tag in call.numbers("tagids"):
+        wanted += _tagged(call.corp, str(tag))
+    if not wanted:
+        raise Refused(81012)
+    got = {each.lower(): each for each in message.receivers}
+    return [got[each.lower()] for each in wanted if each.lower() in got], [
+        each for each in wanted if each.lower() not in got
+    ]
+
+
+def _reaches(call: Call, app: str, userid: str, kind: str, part: dict[str, Any]) -> bool:
+    """False when the message is dropped silently: above 30 a minute or 1000 an hour to this member, or a duplicate."""
+    now = call.engine.clock.now()
+    if call.number("enable_duplicate_check", default=0) == 1:
+        interval = min(call.number("duplicate_check_interval", default=DUPLICATES_DEFAULT), DUPLICATES_MOST)
+        mark = hashlib.sha256(json.dumps([kind, part], sort_keys=True).encode()).hexdigest()
+        said, key = call.engine.messages.said, (call.corp.corpid, call.app.agentid, userid, mark)
+        if said.get(key, 0) > now:
+            return False
+        said[key] = int(now) + interval
+    return call.engine.limits.message(app=app, userid=userid, now=now)
+
+
+def _unique_task(call: Call, kind: str, part: dict[str, Any]) -> None:
+    """A task_id is unique within the app."""
+    if kind != "template_card" or not part.get("task_id"):
+        return
+    key = (call.corp.corpid, call.app.agentid, str(part["task_id"]))
+    if key in call.engine.messages.task_ids:
+        raise Refused(40058, "task_id was used before")
+    call.engine.messages.task_ids.add(key)
+
+
+def _deliver(call: Call, msgid: str, kind: str, part: dict[str, Any], receivers: list[str]) -> None:
+    fingerprint = call.engine.journal.keep(cards.words(kind, part), [{"msgtype": kind, kind: part}])
     for userid in receivers:
         call.engine.journal.record(
             corpid=call.corp.corpid,
@@ -53,10 +144,6 @@ def send_message(call: Call) -> Body:
             at=call.now,
             fingerprint=fingerprint,
         )
-    answer: Body = {**RECEIVERS_EMPTY, **invalid, "msgid": msgid}
-    if kind == "template_card" and (part.get("card_type") in INTERACTIVE or part.get("action_menu")):
-        answer["response_code"] = call.corp.new_id("", 43)
-    return answer
 
 
 def _receivers(call: Call) -> tuple[list[str], dict[str, str]]:
@@ -66,25 +153,45 @@ def _receivers(call: Call) -> tuple[list[str], dict[str, str]]:
     if not (to_user or to_party or to_tag):
         raise Refused(81012)
     if to_user == "@all":
-        return list(corp.members), {}
-    users, parties = _split(to_user, 1000), _split(to_party, 100)
-    found = {member.userid: None for each in users if (member := corp.member(each)) is not None}
-    bad_parties = []
+        return [each.userid for each in corp.members.values() if call.sees(each)], {}
+    users, parties, tags = _split(to_user, 1000), _split(to_party, 100), _split(to_tag, 100)
+    found: dict[str, None] = {}
+    bad_users, bad_parties, bad_tags, unlicensed = [], [], [], []
+    for each in users:
+        member = corp.member(each)
+        if member is None or not call.sees(member):
+            bad_users.append(each.lower())
+        elif member.userid in call.app.unlicensed:
+            unlicensed.append(member.userid)
+        else:
+            found[member.userid] = None
     for each in parties:
         if each.isdigit() and int(each) in corp.departments:
-            found.update(dict.fromkeys(_below(corp, int(each))))
+            below = corp.members_of(int(each), recursive=True)
+            found.update(dict.fromkeys(member.userid for member in below if call.sees(member)))
         else:
             bad_parties.append(each)
-    bad_users = [each.lower() for each in users if corp.member(each) is None]
+    for each in tags:
+        carriers = _tagged(corp, each)
+        if carriers:
+            found.update(dict.fromkeys(carriers))
+        else:
+            bad_tags.append(each)
     return list(found), {
         "invaliduser": "|".join(bad_users),
         "invalidparty": "|".join(bad_parties),
-        "invalidtag": to_tag,
+        "invalidtag": "|".join(bad_tags),
+        "unlicenseduser": "|".join(unlicensed),
     }
 
 
-def _below(corp: Corp, department: int) -> list[str]:
-    return [member.userid for member in corp.members_of(department, recursive=True)]
+def _tagged(corp: Corp, tagid: str) -> list[str]:
+    """Userids of those who carry a member tag."""
+    tag = corp.member_tags.get(int(tagid)) if tagid.isdigit() else None
+    if tag is None:
+        return []
+    below = [member.userid for party in tag.partyids for member in corp.members_of(party, recursive=True)]
+    return list(dict.fromkeys([*tag.userids, *below]))
 
 
 def _split(value: str, most: int) -> list[str]:
@@ -92,34 +199,3 @@ def _split(value: str, most: int) -> list[str]:
     if len(parts) > most:
         raise Refused(40058, "too many receivers")
     return parts
-
-
-def _content(call: Call, kind: str) -> dict[str, Any]:
-    part = call.record(kind)
-    if not part:
-        raise Refused(44004)
-    if kind in ("text", "markdown"):
-        if not part.get("content"):
-            raise Refused(44004)
-        if len(str(part["content"]).encode()) > TEXT_BYTES:
-            raise Refused(45002)
-    elif kind == "textcard":
-        if not part.get("description"):
-            raise Refused(41033)
-        if "://" not in str(part.get("url", "")):
-            raise Refused(45034)
-    elif kind in ("news", "mpnews"):
-        if not isinstance(part.get("articles"), list) or not 1 <= len(part["articles"]) <= 8:
-            raise Refused(45008)
-    elif kind in ("image", "voice", "video", "file"):
-        check_media_id(call.corp, part.get("media_id"), now=call.now)
-    elif kind == "template_card" and part.get("card_type") in INTERACTIVE and not part.get("task_id"):
-        raise Refused(40058, "task_id missing")
-    return part
-
-
-def _words(kind: str, part: dict[str, Any]) -> str:
-    if kind == "template_card":
-        title = part.get("main_title")
-        return str(title.get("title", "")) if isinstance(title, dict) else ""
-    return str(part.get("content") or part.get("title") or "")
