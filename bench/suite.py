@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
-from bench import ingest, planning, questions, reading, sync
+from bench import callbacks, ingest, planning, questions, reading, sync
 from bench.measure import Measure
 from bench.scratch import Admin
 
 SUITE: dict[str, Callable[[Admin, float, int], list[Measure]]] = {
     "sync": sync.measure,
+    "callbacks": callbacks.measure,
     "ingest": ingest.measure,
     "reading": reading.measure,
     "segments": questions.measure,

@@ -4,14 +4,19 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from console.keyset import page_of
 from console.site import BrandRequest, page, render, told, told_problem
+from contacts import reconcile
 from scrm.lib.errors import Conflict
 from tenants.roles import Capability
-from wecom import inbox
+from wecom import inbox, troubles
 from wecom.models import InboxItem
 from wecom.tasks import drain_inbox
+
+REPLAYABLE = (InboxItem.Status.FAILED, InboxItem.Status.IGNORED, InboxItem.Status.PENDING)
+"""of which all may be replayed at once: what failed, what a newer version may know, what waits for its next try"""
 
 
 @page("inbox/", name="inbox", needs=Capability.SYNC)
@@ -28,8 +33,27 @@ def items(request: BrandRequest) -> HttpResponse:
         "status": status,
         "event": event,
         "statuses": InboxItem.Status.choices,
+        "failed": InboxItem.objects.filter(status=InboxItem.Status.FAILED).exists(),
+        "refused": troubles.refused_callbacks(at=timezone.now()),
+        "kept_days": inbox.KEPT.days,
+        "reconciled": reconcile.mended(at=timezone.now()),
     }
     return render(request, "inbox.html", context, title=_("回调收件箱"))
+
+
+@page("inbox/replay/", name="inbox-replay-all", needs=Capability.SYNC, methods=("POST",))
+def replay_all(request: BrandRequest) -> HttpResponse:
+    """Let everything of a status be handled anew, of one event if one is named."""
+    status, event = request.POST.get("status", ""), request.POST.get("event", "").strip()
+    if status not in REPLAYABLE:
+        status = InboxItem.Status.FAILED
+    number = inbox.replay_all(status=status, event=event, at=timezone.now())
+    if number:
+        drain_inbox.delay_on_commit(brand_id=request.brand.pk)
+    told(
+        request, ngettext("已放回 %(n)d 条，正在重新处理。", "已放回 %(n)d 条，正在重新处理。", number) % {"n": number}
+    )
+    return HttpResponseRedirect(reverse("admin:inbox"))
 
 
 @page("inbox/<int:item_id>/replay/", name="inbox-replay", needs=Capability.SYNC, methods=("POST",))
