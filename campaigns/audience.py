@@ -10,6 +10,7 @@ from campaigns import budget
 from campaigns.models import Channel, Push, Variant
 from contacts.models import Staff
 from scrm.lib.errors import FieldError, Invalid, found
+from tagging import memberships
 from tagging.compiler import condition_sql
 from tagging.sql import TRUE, Sql, all_of
 from tenants.scope import current_brand_id
@@ -127,7 +128,7 @@ def question(*, push_id: int, at: datetime, only: Sql | None = None) -> Question
         brand_id=brand_id,
         push=push,
         corp_id=corp.pk,
-        tree=push.segment_tree if push.segment_tree is not None else (push.segment.tree if push.segment else None),
+        tree=push.segment_tree if push.segment_tree is not None else (memberships.tree_of(push.segment) if push.segment else None),
         variants=variants,
         rules=rules,
         zone=str(budget.zone_of(brand_id)),
@@ -179,7 +180,7 @@ def _trees(push: Push) -> tuple[Any, ...]:
     if push.segment_tree is not None:
         trees.append(push.segment_tree)
     elif push.segment:
-        trees.append(push.segment.tree)
+        trees.append(memberships.tree_of(push.segment))
     conditions = list(Variant.objects.filter(push=push).values_list("condition", flat=True))
     if conditions and None not in conditions:
         trees.append({"any": conditions})

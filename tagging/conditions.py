@@ -60,6 +60,8 @@ class Frame:
     alias: str = "c"
     within: tuple[int, int] | None = None
     """the caller reads only contacts of these ids (first, last): sub-selects need not look at others"""
+    sample: int = 0
+    """a mask: only contacts of whose id's hash these bits are 0 are read (tagging.estimate); 0: everybody"""
     known_at: datetime | None = None
     """explaining a past moment: only what was known by then counts (tagging.past); None: everything known now"""
 
@@ -75,7 +77,8 @@ class Frame:
 
     def in_range(self, column: str) -> list[Sql]:
         """The caller's range said of a sub-select's contact column: the planner cannot infer it through a semi-join."""
-        return [] if self.within is None else [Sql(f"{column} BETWEEN %s AND %s", self.within)]
+        made = [] if self.within is None else [Sql(f"{column} BETWEEN %s AND %s", self.within)]
+        return made + ([sampled(column, self.sample)] if self.sample else [])
 
     def window(self, leaf: Leaf) -> windows.Window:
         """The leaf's window as seen at `at`."""
@@ -105,6 +108,11 @@ class Frame:
     @cached_property
     def _segments(self) -> "dict[int, Segment]":
         return {}
+
+
+def sampled(column: str, mask: int) -> Sql:
+    """Whether a contact is of the fixed sample; worded as the samples' indexes are, which is how they are found."""
+    return Sql(f"(hashint8({column}) & {int(mask)}) = 0")
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,7 @@ def history(*, contact_id: int | None = None, segment_id: int | None = None, lim
 
 def tree_of(segment: Segment) -> Any:
     """The tree that says who is in now: the segment's own, or for a static one, its list."""
-    return {"kind": "member", "segment_id": segment.pk} if segment.mode == Mode.STATIC else segment.tree
+    return {"kind": "segment", "segment_id": segment.pk} if segment.mode == Mode.STATIC else segment.tree
 
 
 class _Words:

@@ -68,103 +68,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Snapshot",
-            fields=[
-                ("id", models.UUIDField(primary_key=True, serialize=False)),
-                ("key", models.CharField(max_length=60)),
-                ("version", models.PositiveIntegerField(null=True)),
-                ("tree", models.JSONField()),
-                ("taken_at", models.DateTimeField()),
-                ("members", models.BigIntegerField()),
-                (
-                    "brand",
-                    models.ForeignKey(
-                        db_constraint=False,
-                        db_default=django.db.models.functions.comparison.Cast(
-                            models.Func(models.Value("orchard.brand_id"), function="current_setting"),
-                            models.BigIntegerField(),
-                        ),
-                        db_index=False,
-                        editable=False,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to="tenants.brand",
-                    ),
-                ),
-                (
-                    "segment",
-                    models.ForeignKey(
-                        db_constraint=False,
-                        db_index=False,
-                        null=True,
-                        on_delete=django.db.models.deletion.SET_NULL,
-                        related_name="+",
-                        to="tagging.segment",
-                    ),
-                ),
-            ],
-            options={
-                "verbose_name": "人群快照",
-                "verbose_name_plural": "人群快照",
-            },
-        ),
-        migrations.CreateModel(
-            name="SnapshotMember",
-            fields=[
-                (
-                    "pk",
-                    models.CompositePrimaryKey(
-                        "brand_id",
-                        "snapshot_id",
-                        "contact_id",
-                        blank=True,
-                        editable=False,
-                        primary_key=True,
-                        serialize=False,
-                    ),
-                ),
-                (
-                    "brand",
-                    models.ForeignKey(
-                        db_constraint=False,
-                        db_default=django.db.models.functions.comparison.Cast(
-                            models.Func(models.Value("orchard.brand_id"), function="current_setting"),
-                            models.BigIntegerField(),
-                        ),
-                        db_index=False,
-                        editable=False,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to="tenants.brand",
-                    ),
-                ),
-                (
-                    "contact",
-                    models.ForeignKey(
-                        db_constraint=False,
-                        db_index=False,
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="+",
-                        to="contacts.contact",
-                    ),
-                ),
-                (
-                    "snapshot",
-                    models.ForeignKey(
-                        db_constraint=False,
-                        db_index=False,
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="+",
-                        to="tagging.snapshot",
-                    ),
-                ),
-            ],
-            options={
-                "verbose_name": "快照成员",
-                "verbose_name_plural": "快照成员",
-            },
-        ),
-        migrations.CreateModel(
             name="Membership",
             fields=[
                 (
@@ -347,8 +250,6 @@ class Migration(migrations.Migration):
             },
         ),
         TenantTable("contacttouch"),
-        TenantTable("snapshot"),
-        TenantTable("snapshotmember"),
         TenantTable("membership"),
         TenantTable("segmentfill"),
         TenantTable("segmentstanding"),

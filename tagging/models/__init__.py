@@ -1,6 +1,6 @@
 """What is said about contacts: tags with their evidence, rules that give them, and segments (questions about them)."""
 
-from tagging.models.memberships import ContactTouch, Membership, SegmentStanding, Snapshot, SnapshotMember
+from tagging.models.memberships import ContactTouch, Membership, SegmentStanding
 from tagging.models.segments import Segment, SegmentFill
 from tagging.models.tags import ContactTag, Tag, TagRule
 
@@ -11,8 +11,6 @@ __all__ = [
     "Segment",
     "SegmentFill",
     "SegmentStanding",
-    "Snapshot",
-    "SnapshotMember",
     "Tag",
     "TagRule",
 ]

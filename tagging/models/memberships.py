@@ -74,31 +74,3 @@ class ContactTouch(TenantModel):
 
     class Meta:
         verbose_name = verbose_name_plural = _("待查客户")
-
-
-class Snapshot(TenantModel):
-    """Who was in a segment when a push took it: kept with the push, never changed."""
-
-    id = models.UUIDField(primary_key=True)
-    """made from `key`"""
-    key = models.CharField(max_length=60)
-    """who took it: "push:7" """
-    segment = tenant_key(Segment, models.SET_NULL, null=True)
-    version = models.PositiveIntegerField(null=True)
-    tree = models.JSONField()
-    taken_at = models.DateTimeField()
-    members = models.BigIntegerField()
-
-    class Meta:
-        verbose_name = verbose_name_plural = _("人群快照")
-
-
-class SnapshotMember(TenantModel):
-    """A contact who was in."""
-
-    pk = models.CompositePrimaryKey("brand_id", "snapshot_id", "contact_id")
-    snapshot = tenant_key(Snapshot)
-    contact = tenant_key(Contact)
-
-    class Meta:
-        verbose_name = verbose_name_plural = _("快照成员")
