@@ -1,7 +1,8 @@
 """One table: what each of WeCom's error codes means for us (reference §22, after the official list 90313).
 
-Codes that the reference calls "C or D", and those of class C that are about one member (84074, 40098, 41054) or one tag
-(81011), are treated as the state of that object: one guide without the right must not stop the whole corp's work.
+Codes that the reference calls "C or D", and those of class C that are about one member (50002, 84074, 92000, 40098,
+41054), one tag (81011) or one object of another app (41058, 41098), are treated as the state of that object: one guide
+without the right must not stop the whole corp's work.
 A code that is not in the table is `REFUSED`: the request failed, repeating it blindly is of no use."""
 
 from dataclasses import dataclass
@@ -191,7 +192,11 @@ _BY_CODE: tuple[tuple[Policy, tuple[int, ...]], ...] = (
     (_state("task_gone", _("企业微信里没有这个任务。")), (41047, 41060)),
     (_state("welcome_too_late", _("欢迎语已过 20 秒，或聊天已经开始。")), (41050, 41051)),
     (_state("not_agreed", _("客户没有同意会话存档。")), (41053,)),
-    (_config("not_linked", _("没有绑定微信开发者账号，或不能修改别人的内容。")), (41057, 41058, 41098, 41099)),
+    (_config("not_linked", _("没有绑定微信开发者账号，或不是服务商付费模式。")), (41057, 41099)),
+    (
+        _state("foreign_object", _("这是别的应用建的，本应用不能改。"), _("用建它的应用修改，或新建一个。")),
+        (41058, 41098),
+    ),
     (_state("not_published", _("员工还没有发表这条朋友圈。")), (41062,)),
     (Policy(Act.EARLY, "wecom.still_dispatching", _("企业微信还在分发这个任务。"), LATER, 30), (41063, 41079)),
     (_wait("too_many_jobs", _("正在进行的朋友圈任务太多。"), 120), (41078,)),
@@ -202,6 +207,9 @@ _BY_CODE: tuple[tuple[Policy, tuple[int, ...]], ...] = (
     # identities and messages (§22.5)
     (_state("no_wechat", _("员工没有绑定微信。")), (43004,)),
     (_DISCONNECTED, (610015, 610017, 845001, 845002, 845003)),
+    # WeChat's own, of a mini program's log-in (§19.3)
+    (_wait("mini_program_throttled", _("小程序登录太频繁。"), 60), (45011,)),
+    (_state("risk_user", _("微信判定这个用户有风险，不让登录。")), (40226,)),
 )
 
 TABLE: dict[int, Policy] = {number: policy for policy, numbers in _BY_CODE for number in numbers}
