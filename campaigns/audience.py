@@ -128,7 +128,7 @@ def question(*, push_id: int, at: datetime, only: Sql | None = None) -> Question
         brand_id=brand_id,
         push=push,
         corp_id=corp.pk,
-        tree=push.segment_tree if push.segment_tree is not None else (memberships.tree_of(push.segment) if push.segment else None),
+        tree=_tree(push),
         variants=variants,
         rules=rules,
         zone=str(budget.zone_of(brand_id)),
@@ -175,12 +175,16 @@ def _ahead(push: Push, corp_id: int, rules: budget.Rules, brand_id: int) -> tupl
     return tuple(found_)
 
 
-def _trees(push: Push) -> tuple[Any, ...]:
-    trees: list[Any] = []
+def _tree(push: Push) -> Any:
+    """Whom the push is for; of a static segment, whoever is on its list. None: everybody."""
     if push.segment_tree is not None:
-        trees.append(push.segment_tree)
-    elif push.segment:
-        trees.append(memberships.tree_of(push.segment))
+        return push.segment_tree
+    return memberships.tree_of(push.segment) if push.segment else None
+
+
+def _trees(push: Push) -> tuple[Any, ...]:
+    tree = _tree(push)
+    trees: list[Any] = [] if tree is None else [tree]
     conditions = list(Variant.objects.filter(push=push).values_list("condition", flat=True))
     if conditions and None not in conditions:
         trees.append({"any": conditions})
