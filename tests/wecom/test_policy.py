@@ -68,6 +68,7 @@ OTHERWISE = {
     # about one member, tag or object: one must not stop the corp's work
     **dict.fromkeys((50002, 84074, 92000, 40098, 41054, 41058, 41098), Act.STATE),
     81011: Act.REFUSED,
+    40078: Act.REFUSED,  # about one auth_code
     # the suite's set-up lacks something: an operator must know
     **dict.fromkeys((41021, 41022, 41023), Act.CONFIG),
     # the member or the hand-over is not what was thought: read it again
