@@ -111,7 +111,7 @@ def begin_temp_chat(engine: Engine, corp: Corp, userid: str, external_userid: st
     engine.agenda.schedule(until, corp.corpid, "end_temp_chat", userid, external_userid)
 
 
-@act("end_temp_chat")
+@act("end_temp_chat", recurring=True)
 def let_temp_chat_end(engine: Engine, corp: Corp, userid: str, external_userid: str) -> None:
     """The time of a session is over."""
     session = corp.temp_chats.get(pair_key(userid, external_userid))

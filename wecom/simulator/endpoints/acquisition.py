@@ -175,6 +175,8 @@ def _range(call: Call) -> tuple[list[str], list[int]]:
         member = call.corp.member(userid)
         if member is None:
             raise Refused(40003)
+        if not call.sees(member):
+            raise Refused(60011)
         if not member.service:
             raise Refused(84074)
     if any(department not in call.corp.departments for department in departments):

@@ -30,12 +30,15 @@ def get_user_behavior_data(call: Call) -> Body:
         member = call.corp.member(userid)
         if member is None:
             raise Refused(40003)
+        if not call.sees(member):
+            raise Refused(60011)
         members[member.userid] = None
     for party in parties:
         if party not in call.corp.departments:
             raise Refused(60003)
         for member in call.corp.members_of(party, recursive=True):
-            members[member.userid] = None
+            if call.sees(member):
+                members[member.userid] = None
     first, last = _days(call, call.number("start_time"), call.number("end_time"))
     days = range(first, min(last, _ready(call)) + 1)
     return {"behavior_data": [behaviour.member_day(call.corp, members, day) for day in days]}

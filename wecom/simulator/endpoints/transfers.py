@@ -15,7 +15,12 @@ YEAR = 365 * 86_400
 PAGES_BELOW = 50_000  # page_id works only for lists shorter than this
 
 
-@endpoint("POST", "externalcontact/transfer_customer", empty={"customer": []})
+def _handover(call: Call) -> str:
+    """Two transfers of one member's customers at once end in 45035."""
+    return f"{call.query.get('access_token')}:{call.given('handover_userid')}"
+
+
+@endpoint("POST", "externalcontact/transfer_customer", empty={"customer": []}, exclusive=_handover)
 def transfer_customer(call: Call) -> Body:
     """handover_userid, takeover_userid, external_userid[] ≤ 100, transfer_success_msg → customer[]{errcode}; it takes
     effect a day later. Official 92125."""
@@ -24,7 +29,7 @@ def transfer_customer(call: Call) -> Body:
     return {"customer": _start(call, ON_JOB, handover.userid, _takeover(call), message)}
 
 
-@endpoint("POST", "externalcontact/resigned/transfer_customer", empty={"customer": []})
+@endpoint("POST", "externalcontact/resigned/transfer_customer", empty={"customer": []}, exclusive=_handover)
 def transfer_left_customer(call: Call) -> Body:
     """The same for a member who left at most a year ago; 40097 for one who is still employed. Official 94081."""
     return {"customer": _start(call, RESIGNED, _left(call), _takeover(call), "")}
