@@ -54,7 +54,8 @@ class Reactor:
     event comes again, and must not touch the network."""
 
     name: str
-    types: frozenset[str] | None
+    types: frozenset[str] | None | Callable[[], frozenset[str]]
+    """a function is asked for each batch, in the brand's scope"""
     handle: Callable[[Batch], None]
     limit: int = 2000
     """rows of the log read per transaction"""
@@ -217,7 +218,8 @@ def _window(
     reactor: Reactor, brand_id: int, cursor_at: tuple[int, UUID], below: int
 ) -> tuple[list[EventRow], int, tuple[int, UUID] | None]:
     """(wanted rows, number of rows passed, key of the last one) behind the cursor and below the horizon."""
-    types = sorted(reactor.types) if reactor.types is not None else None
+    wanted = reactor.types() if callable(reactor.types) else reactor.types
+    types = sorted(wanted) if wanted is not None else None
     with connection.cursor() as cursor:
         cursor.execute(_READ, [types, types, brand_id, *cursor_at, below, reactor.limit])
         read = cursor.fetchall()

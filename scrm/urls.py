@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("tagging.urls")),
     path("api/v1/", include("points.urls")),
     path("api/v1/", include("campaigns.urls")),
+    path("api/v1/", include("webhooks.urls")),
     path("", include("wecom.urls")),
     path("", include("console.urls")),
 ]

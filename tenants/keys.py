@@ -25,6 +25,8 @@ SCOPES = {
     "pushes:write": _("编辑并发送推送"),
     "points:read": _("查看积分"),
     "points:write": _("发放和消耗积分"),
+    "webhooks:read": _("查看事件推送"),
+    "webhooks:write": _("设置和重放事件推送"),
 }
 
 

@@ -39,12 +39,14 @@ def web(*, port: int) -> Program:
 
 
 def workers() -> list[Program]:
-    """Three Celery workers: reactions are short and must not wait behind a plan or a slow WeCom, and a welcome waits
-    behind nothing, since its code is dead after 20 seconds."""
+    """Celery workers: reactions are short and must not wait behind a plan or a slow WeCom, a welcome waits behind
+    nothing, since its code is dead after 20 seconds, and a brand's slow receiver holds up webhooks only."""
     return [
         _worker("worker-react", queues="react,default", pool=("-c", "2")),
         _worker("worker-wecom", queues="wecom,plan", pool=("-c", "2")),
         _worker("worker-welcome", queues="welcome", pool=("-P", "solo")),
+        # Threads: their work is to wait for other people's servers.
+        _worker("worker-webhooks", queues="webhooks", pool=("-P", "threads", "-c", "4")),
     ]
 
 

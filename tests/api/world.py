@@ -48,6 +48,7 @@ class World:
         variants = [{"content_id": made.ids["content_id"]}]
         body = {"name": "果园·推送", "segment_id": made.ids["segment_id"], "variants": variants}
         made.ids["push_id"] = made._made("pushes", body)
+        made.ids["webhook_id"] = made._made("webhooks", _webhook(made.ids))
         made._done("post", "points/grants", {"contact": {"unionid": "o-chen"}, "points": 50}, key="果园".encode().hex())
         return made
 
@@ -116,6 +117,14 @@ def _nothing(_ids: dict[str, int]) -> dict[str, Any]:
     return {}
 
 
+def _webhook(_ids: dict[str, int]) -> dict[str, Any]:
+    return {"name": "果园·商城", "url": "https://shop.example.com/orchard", "types": ["tag_given"]}
+
+
+def _again(_ids: dict[str, int]) -> dict[str, Any]:
+    return {"start": "2026-11-20T00:00:00+08:00", "end": "2026-11-21T00:00:00+08:00"}
+
+
 CALLS: dict[Call, Example] = {
     ("POST", "events"): Example("events:write", body=_events),
     ("GET", "contacts"): Example("contacts:read"),
@@ -152,6 +161,14 @@ CALLS: dict[Call, Example] = {
     ("POST", "pushes/<int:push_id>/recall"): Example("pushes:write"),
     ("POST", "pushes/<int:push_id>/cancel"): Example("pushes:write"),
     ("GET", "pushes/<int:push_id>/deliveries"): Example("pushes:read"),
+    ("GET", "webhooks"): Example("webhooks:read"),
+    ("POST", "webhooks"): Example("webhooks:write", body=_webhook),
+    ("GET", "webhooks/<int:webhook_id>"): Example("webhooks:read"),
+    ("PUT", "webhooks/<int:webhook_id>"): Example("webhooks:write", body=_webhook),
+    ("DELETE", "webhooks/<int:webhook_id>"): Example("webhooks:write"),
+    ("POST", "webhooks/<int:webhook_id>/secret"): Example("webhooks:write"),
+    ("GET", "webhooks/<int:webhook_id>/deliveries"): Example("webhooks:read"),
+    ("POST", "webhooks/<int:webhook_id>/replay"): Example("webhooks:write", body=_again),
 }
 
 
