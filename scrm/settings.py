@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "tagging",
     "points",
     "campaigns",
+    "webhooks",
     "console",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -154,6 +155,7 @@ CELERY_TASK_ROUTES = {
     "contacts.tasks.*": {"queue": "wecom"},
     "campaigns.tasks.plan*": {"queue": "plan"},
     "campaigns.tasks.*": {"queue": "wecom"},
+    "webhooks.tasks.send": {"queue": "webhooks"},
 }
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "events-sweep": {"task": "events.tasks.sweep", "schedule": timedelta(seconds=5)},
@@ -168,6 +170,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "points-expiry": {"task": "points.tasks.expire_due", "schedule": timedelta(minutes=10)},
     "tagging-segments": {"task": "tagging.tasks.tick", "schedule": timedelta(seconds=2)},
     "tagging-expiry": {"task": "tagging.tasks.sweep_expired", "schedule": timedelta(minutes=1)},
+    "webhooks-sweep": {"task": "webhooks.tasks.sweep", "schedule": timedelta(seconds=5)},
+    "webhooks-clean": {"task": "webhooks.tasks.clean", "schedule": timedelta(hours=6)},
     "tenants-clean": {"task": "tenants.tasks.clean", "schedule": timedelta(hours=1)},
 }
 for _entry in CELERY_BEAT_SCHEDULE.values():
@@ -221,6 +225,9 @@ WECOM_EGRESS = text("WECOM_EGRESS", "default")
 ORCHARD_SEND_GRACE_SECONDS = number("ORCHARD_SEND_GRACE_SECONDS", 120)
 # How soon after dispatch WeCom is first asked for results; later looks are further apart.
 ORCHARD_POLL_SECONDS = number("ORCHARD_POLL_SECONDS", 60)
+
+# Webhooks may go to private addresses and plain http: for receivers in the installation's own network, and for tests.
+ORCHARD_WEBHOOKS_PRIVATE = flag("ORCHARD_WEBHOOKS_PRIVATE")
 
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["tenants.api_body.JSONAnswer"],
