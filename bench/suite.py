@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from bench import callbacks, ingest, planning, questions, reading, sync
+from bench import callbacks, ingest, limiter, planning, questions, reading, sync, tokens
 from bench.measure import Measure
 from bench.scratch import Admin
 
@@ -13,4 +13,6 @@ SUITE: dict[str, Callable[[Admin, float, int], list[Measure]]] = {
     "reading": reading.measure,
     "segments": questions.measure,
     "planning": planning.measure,
+    "limiter": limiter.measure,
+    "tokens": tokens.measure,
 }
