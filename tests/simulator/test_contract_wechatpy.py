@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 
 import pytest
+import requests
 import wechatpy.enterprise
 from wechatpy.exceptions import APILimitedException, WeChatClientException
 
@@ -143,3 +144,92 @@ def test_application_message_reaches_members(simulator, client):
     sent = client.message.send_text(client.agent.list()[0]["agentid"], [userid, "Nobody.Here"], "请确认群发")
     assert sent["invaliduser"] == "nobody.here"
     assert [row["userid"] for row in simulator.journal(kind="app") if row["msgid"] == sent["msgid"]] == [userid]
+
+
+def refused(client, use) -> int:
+    """The errcode the client raises."""
+    with pytest.raises(WeChatClientException) as refusal:
+        use(client)
+    return int(refusal.value.errcode)
+
+
+@pytest.fixture
+def guide(client) -> str:
+    return str(client.external_contact.get_follow_user_list()["follow_user"][0])
+
+
+@pytest.fixture
+def friend(client, guide) -> str:
+    return str(client.external_contact.list(guide)["external_userid"][0])
+
+
+def test_its_own_tag_calls(client, guide, friend):
+    # Its add_corp_tag always sends group_id, group_name and order; an empty group_id counts as none.
+    made = client.external_contact.add_corp_tag("", "季节", 5, [{"name": "春"}, {"name": "秋"}])["tag_group"]
+    spring = made["tag"][0]["id"]
+    assert client.external_contact.get_corp_tag_list([spring])["tag_group"][0]["group_id"] == made["group_id"]
+    client.external_contact.edit_corp_tag(spring, "早春", 9)
+    client.external_contact.mark_tag(guide, friend, add_tag=[spring])
+    tags = {each["userid"]: each for each in client.external_contact.get(friend)["follow_user"]}[guide]["tags"]
+    assert "早春" in [each["tag_name"] for each in tags]
+    client.external_contact.mark_tag(guide, friend, remove_tag=[spring])
+    client.external_contact.del_corp_tag(group_id=[made["group_id"]])
+    assert refused(client, lambda it: it.external_contact.mark_tag(guide, friend, add_tag=[spring])) == 40068
+
+
+def test_welcome(simulator, client, guide):
+    code = simulator.act("scan", userid=guide)["welcome_code"]
+    client.external_contact.send_welcome_msg({"welcome_code": code, "text": {"content": "欢迎"}})
+    again = {"welcome_code": code, "text": {"content": "欢迎"}}
+    assert refused(client, lambda it: it.external_contact.send_welcome_msg(again)) == 41051
+
+
+def test_behaviour_of_a_member(simulator, client, guide):
+    midnight = (int(simulator.get("/_sim/health")["now"]) + 8 * 3600) // 86_400 * 86_400 - 8 * 3600
+    day = client.external_contact.get_user_behavior_data([guide], midnight - 86_400, midnight - 86_400)
+    assert day["behavior_data"][0]["stat_time"] == midnight - 86_400
+
+
+def test_every_kind_of_message_it_sends(simulator, client, guide):
+    agentid = client.agent.list()[0]["agentid"]
+    picture = ("a.png", io.BytesIO(b"\x89PNG\r\n\x1a\n" + b"0" * 64), "image/png")
+    media = client.media.upload("image", picture)["media_id"]
+    address = client.media.get_url(media).replace(
+        "https://qyapi.weixin.qq.com", simulator.base_url
+    )  # it is fixed there
+    assert requests.get(address, timeout=10).content.startswith(b"\x89PNG")
+    sent = [
+        client.message.send_text_card(agentid, guide, "任务", "十二位", "https://orchard.example/t"),
+        client.message.send_image(agentid, guide, media),
+        client.message.send_file(agentid, guide, media),
+        client.message.send_markdown(agentid, guide, "**早会**"),
+        client.message.send_articles(
+            agentid, guide, [{"title": "周报", "description": "", "url": "https://orchard.example", "image": ""}]
+        ),
+    ]
+    assert len({each["msgid"] for each in sent}) == 5
+    assert client.agent.get(agentid)["agentid"] == agentid
+
+
+def test_tags_of_members(client):
+    tagid = client.tag.list()[0]["tagid"]
+    assert client.tag.get_users(tagid)["userlist"]
+
+
+def test_log_in_and_tickets(simulator, client, guide):
+    code = simulator.post("/_sim/logins/code", {"corpid": client.corp_id, "userid": guide})["code"]
+    assert client.oauth.get_user_info(code)["UserId"] == guide
+    ticket = client.jsapi.get_jsapi_ticket()
+    page = {"url": "https://orchard.example/sidebar", "timestamp": 1700000000, "nonceStr": "abc"}
+    mark = client.jsapi.get_jsapi_signature("abc", ticket, 1700000000, page["url"])
+    checked = simulator.post("/_sim/jssdk/check", {"corpid": client.corp_id, "signature": mark, **page})
+    assert checked["errcode"] == 0
+    assert client.jsapi.get_agent_ticket()["ticket"]
+
+
+def test_provider_tokens(simulator, client):
+    suite = simulator.post("/_sim/suites", {"kind": "third_party"})
+    ticket = simulator.post(f"/_sim/suites/{suite['suite_id']}/ticket")["suite_ticket"]
+    got = client.service.get_suite_token(suite["suite_id"], suite["secret"], ticket)
+    assert got["suite_access_token"]
+    simulator.delete(f"/_sim/suites/{suite['suite_id']}")

@@ -13,6 +13,17 @@ def gettoken(caller, secret):
     return requests.get(caller.simulator.api_base + "gettoken", params=query, timeout=10).json()
 
 
+def begin_slowly(caller, method, path, body=None):
+    """A call that the fault makes slow, under way in a thread."""
+    query = {"access_token": caller.token}
+    call = {"params": query, "json": body, "timeout": 30}
+    slow = threading.Thread(target=requests.request, args=(method, caller.simulator.api_base + path), kwargs=call)
+    slow.start()
+    while not caller.simulator.get("/_sim/faults")["items"][-1]["hits"]:
+        assert slow.is_alive()
+    return slow
+
+
 def good_secret(caller):
     return caller.simulator.corps()[0]["apps"][0]["secret"]
 
@@ -70,8 +81,7 @@ def test_the_address_has_a_limit_over_all_corps(caller, limits):
 def test_calls_at_once_are_limited_per_corp_and_call(caller, limits):
     limits(concurrent=1)
     caller.simulator.post("/_sim/faults", {"path": "department/list", "mode": "slow", "delay": 0.5, "count": 1})
-    slow = threading.Thread(target=caller.get, args=("department/list",))
-    slow.start()
+    slow = begin_slowly(caller, "GET", "department/list")
     codes = []
     while slow.is_alive():
         codes.append(type(caller)(caller.simulator).get("department/list")["errcode"])
@@ -87,8 +97,7 @@ def test_two_writes_on_one_pair_at_once_conflict(caller):
     body = {"userid": userid, "external_userid": first, "add_tag": [tag]}
     path = "externalcontact/mark_tag"
     caller.simulator.post("/_sim/faults", {"path": path, "mode": "slow", "delay": 0.5, "count": 1})
-    slow = threading.Thread(target=caller.post, args=(path, body))
-    slow.start()
+    slow = begin_slowly(caller, "POST", path, body)
     codes, others = set(), set()
     while slow.is_alive():
         codes.add(caller.errcode("mark_tag", body))

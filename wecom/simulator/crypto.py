@@ -28,16 +28,25 @@ def encrypt(message: str, *, aes_key: str, receiveid: str, prefix: bytes | None 
 
 def decrypt(encrypted: str, *, aes_key: str) -> tuple[str, str]:
     """(message, receiveid). Raises ValueError when the text is not what this key encrypted."""
+    plain = _plain(encrypted, aes_key=aes_key)
+    (length,) = struct.unpack(">I", plain[16:20])
+    if length > len(plain) - 20:
+        raise ValueError("bad message length")
+    return plain[20 : 20 + length].decode(), plain[20 + length :].decode()
+
+
+def decrypt_prefix(encrypted: str, *, aes_key: str) -> bytes:
+    """The 16 random bytes in front of a message. Raises ValueError."""
+    return _plain(encrypted, aes_key=aes_key)[:16]
+
+
+def _plain(encrypted: str, *, aes_key: str) -> bytes:
     decryptor = _cipher(aes_key).decryptor()
     padded = decryptor.update(base64.b64decode(encrypted, validate=True)) + decryptor.finalize()
     pad = padded[-1] if padded else 0
     if not 1 <= pad <= BLOCK or len(padded) < pad + 20:
         raise ValueError("bad padding")
-    plain = padded[:-pad]
-    (length,) = struct.unpack(">I", plain[16:20])
-    if length > len(plain) - 20:
-        raise ValueError("bad message length")
-    return plain[20 : 20 + length].decode(), plain[20 + length :].decode()
+    return padded[:-pad]
 
 
 def _cipher(aes_key: str) -> Cipher[modes.CBC]:
