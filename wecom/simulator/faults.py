@@ -6,7 +6,8 @@ import random
 from dataclasses import dataclass, field
 
 MODES = {"timeout_before", "timeout_after", "reset", "reset_after", "http_500", "http_500_after", "errcode", "slow"}
-HAPPENS_AFTER = {"timeout_after", "reset_after", "http_500_after"}  # the effect takes place, the answer is lost
+MODES |= {"garbage", "garbage_after"}  # HTTP 200 with an answer that was cut
+HAPPENS_AFTER = {"timeout_after", "reset_after", "http_500_after", "garbage_after"}  # the effect takes place, the answer is lost
 
 
 @dataclass

@@ -147,6 +147,8 @@ async def _go_wrong(request: web.Request, call: Call, fault: Fault) -> web.Strea
         answer(call)
     if fault.mode.startswith("http_500"):
         return web.Response(status=500)
+    if fault.mode.startswith("garbage"):
+        return web.Response(text='{"errcode": 0, "errms', content_type="application/json")
     if fault.mode.startswith("timeout"):
         await _hang(request, HUNG_FOR if fault.delay is None else fault.delay)
     _reset(request)
