@@ -1,5 +1,6 @@
 """/api/v1/tags and /api/v1/segments."""
 
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.utils import timezone
@@ -11,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from scrm.lib.errors import FieldError, Invalid, found
-from tagging import bulk, catalogue, params, references, segments, tags
+from tagging import bulk, catalogue, params, references, segments, tags, templates_ready
 from tagging.conditions import Names
 from tagging.explain import explain
 from tagging.models import Segment, Tag
@@ -283,24 +284,56 @@ class ExplainSegment(BrandAPIView):
         summary="解释某位客户",
         tags=["segments"],
         parameters=[
-            OpenApiParameter("contact_id", int, required=True),
-            OpenApiParameter("at", OpenApiTypes.DATETIME, description="as of when; default now"),
+            OpenApiParameter("contact", int, required=True, description="the contact's id; contact_id means the same"),
+            OpenApiParameter(
+                "at", OpenApiTypes.DATETIME, description="a past moment: by what was known then; default now"
+            ),
         ],
         responses=OpenApiTypes.OBJECT,
     )
     def get(self, request: Request, segment_id: int) -> Response:
-        """The tree with each node's verdict: {path, kind, held, sentence, children} of groups, and of leaves `actual`
-        (the value, or counts with times and event ids) and `actual_text`."""
-        contact_id = _number(request.query_params.get("contact_id"))
-        moment = request.query_params.get("at")
-        at = params.moment(moment) if moment else timezone.now()
-        if at is None:
-            raise _bad("at", _("at 要是带时区的 ISO 8601 时间。"), _("例如 2026-11-01T00:00:00+08:00。"))
+        """The tree with each node's verdict: {path, kind, held, sentence, next_flip_at, children} of groups, and of
+        leaves `actual` (the value, or counts with times and event ids as evidence), `actual_text`, and `note`: of a
+        past moment, why the leaf has no history and was judged by the present. `next_flip_at` is when time alone can
+        change it next. 422 `tagging.not_yet_known` for a moment before the contact came."""
+        query = request.query_params
+        contact_id = _number(query.get("contact") or query.get("contact_id"))
+        now, moment = timezone.now(), query.get("at")
+        at = params.moment(moment) if moment else now
+        if at is None or at > now + timedelta(minutes=1):
+            remedy = _("例如 2026-11-01T00:00:00+08:00；不能晚于现在。")
+            raise _bad("at", _("at 要是带时区的 ISO 8601 时间。"), remedy)
         with brand_scope(self.brand_id):
             segment = found(Segment.objects.filter(pk=segment_id))
-            verdict = explain(segment.tree, contact_id, at)
+            verdict = explain(segment.tree, contact_id, at, known_at=at if moment else None)
             body = {"segment_id": segment.pk, "version": segment.version, "contact_id": contact_id, "at": at}
-            return Response({**body, "held": verdict.held, "tree": verdict.as_json()})
+            body |= {"held": verdict.held, "next_flip_at": verdict.next_flip_at, "notes": verdict.notes()}
+            return Response({**body, "tree": verdict.as_json()})
+
+
+class Templates(BrandAPIView):
+    """Ready-made questions."""
+
+    scope: ClassVar[str] = "segments:read"
+
+    @extend_schema(summary="人群模板", tags=["segments"], responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        """Ready-made segments: {items: [{key, name, aim, params, tree}]}, the tree with the usual numbers. POST for
+        other numbers, then make a segment of the tree."""
+        return Response({"items": templates_ready.describe()})
+
+    @extend_schema(
+        summary="按模板生成条件", tags=["segments"], request=OpenApiTypes.OBJECT, responses=OpenApiTypes.OBJECT
+    )
+    def post(self, request: Request) -> Response:
+        """{key: "silent", params: {days: 60}} → {key, tree, sentence}. Nothing is saved."""
+        data = request.data if isinstance(request.data, dict) else {}
+        key, said = str(data.get("key") or ""), data.get("params")
+        if said is not None and not isinstance(said, dict):
+            raise _bad("params", _("params 要是一个对象。"), _('例如 {"days": 60}。'))
+        tree = templates_ready.tree_of(key, said)
+        with brand_scope(self.brand_id):
+            return Response({"key": key, "tree": tree, "sentence": segments.sentence(tree)})
 
 
 class Catalogue(BrandAPIView):
@@ -336,7 +369,7 @@ def _plain(segment: Segment) -> dict[str, Any]:
 
 def _number(text: str | None) -> int:
     if not text or not text.isascii() or not text.isdigit() or int(text) > params.MAX_ID:
-        raise _bad("contact_id", _("contact_id 要是客户的 id。"), _("例如 ?contact_id=7。"))
+        raise _bad("contact", _("contact 要是客户的 id。"), _("例如 ?contact=7。"))
     return int(text)
 
 

@@ -137,6 +137,8 @@ CALLS: dict[Call, Example] = {
     ("GET", "segments"): Example("segments:read"),
     ("POST", "segments"): Example("segments:write", body=_segment),
     ("GET", "segments/catalogue"): Example("segments:read"),
+    ("GET", "segments/templates"): Example("segments:read"),
+    ("POST", "segments/templates"): Example("segments:read", body=lambda _ids: {"key": "silent"}),
     ("POST", "segments/count"): Example("segments:read", body=_tree),
     ("GET", "segments/<int:segment_id>"): Example("segments:read"),
     ("PUT", "segments/<int:segment_id>"): Example("segments:write", body=_everybody),

@@ -2,23 +2,21 @@
 
 The reading here knows nothing of the compiler: it loops over rows in memory, which the product never does."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from contacts.models import Contact, Follow
+from campaigns.models import Enrolment, Sop, SopVersion
+from contacts.models import Contact, Follow, GroupChat, GroupMember, Identity
 from events import log
+from points.models import Lot, PointsAccount
 from tagging.models import ContactTag, Tag
+from tests.tagging.reading import COMPARE, NewerKinds, event_id, is_windowed, listed
 
-COMPARE = {
-    "gte": lambda a, b: a >= b,
-    "gt": lambda a, b: a > b,
-    "eq": lambda a, b: a == b,
-    "ne": lambda a, b: a != b,
-    "lte": lambda a, b: a <= b,
-    "lt": lambda a, b: a < b,
-}
+NOBODY = UUID(int=0)
 
 
 @dataclass
@@ -28,6 +26,8 @@ class Happening:
     type: str
     ago: timedelta
     props: dict[str, Any]
+    id: UUID = NOBODY
+    """given when it is written"""
 
 
 @dataclass
@@ -46,10 +46,19 @@ class Somebody:
     follows: dict[int, tuple[str, bool]] = field(default_factory=dict)
     """index of the guide → (state, lost)"""
     events: list[Happening] = field(default_factory=list)
+    identities: set[str] = field(default_factory=set)
+    groups: dict[int, tuple[timedelta, bool]] = field(default_factory=dict)
+    """index of the group chat → (joined how long ago, left)"""
+    lots: list[tuple[int, timedelta | None]] = field(default_factory=list)
+    """(points that are left, run out in; negative: have)"""
+    journeys: dict[int, str] = field(default_factory=dict)
+    """index of the SOP → status"""
+    id: int = 0
+    """of the contact, once written"""
 
 
 @dataclass
-class World:
+class World(NewerKinds):
     """What the leaves of a tree refer to, by index."""
 
     now: datetime
@@ -58,6 +67,12 @@ class World:
     guides: list[Any]
     """Staff; guide 0 and 1 are of store 0, guide 2 has none"""
     store: Any
+    chats: list[GroupChat]
+    dissolved: list[bool]
+    sops: list[Sop]
+    versions: list[SopVersion]
+    segments: dict[int, Any]
+    """trees of the brand's segments by id"""
 
     def write(self, people: list[Somebody], brand_id: int) -> list[int]:
         """Store them; returns their contact ids in order. In the brand's scope."""
@@ -93,15 +108,57 @@ class World:
                     added_at=self.now - timedelta(days=20),
                     lost_at=self.now - timedelta(days=1) if is_lost else None,
                 )
-        log.write(
-            [
-                log.NewEvent(happening.type, self.now - happening.ago, contact_id=contact_id, props=happening.props)
-                for person, contact_id in zip(people, ids, strict=True)
-                for happening in person.events
-            ],
-            at=self.now,
-        )
+            person.id = contact.id
+            self._write_belongings(person, len(ids), brand_id)
+        events = []
+        for place, person in enumerate(people):
+            for index, each in enumerate(person.events):
+                each.id = event_id(place, index)
+                moment = self.now - each.ago
+                events.append(log.NewEvent(each.type, moment, id=each.id, contact_id=person.id, props=each.props))
+        log.write(events, at=self.now)
         return ids
+
+    def _write_belongings(self, person: Somebody, place: int, brand_id: int) -> None:
+        for type_ in sorted(person.identities):
+            key = UUID(int=place * 100 + len(type_))
+            Identity.objects.create(
+                id=key, contact_id=person.id, type=type_, value=f"{type_}-{person.id}", first_seen_at=self.now
+            )
+        for index, (joined, left) in person.groups.items():
+            GroupMember.objects.create(
+                brand_id=brand_id,
+                chat=self.chats[index],
+                member_id=f"wm{person.id}",
+                kind=2,
+                contact_id=person.id,
+                joined_at=self.now - joined,
+                left_at=self.now if left else None,
+            )
+        if person.lots:
+            account = PointsAccount.objects.create(
+                id=UUID(int=place + 1),
+                contact_id=person.id,
+                balance=sum(n for n, _left in person.lots),
+                opened_at=self.now,
+            )
+            for index, (points, left) in enumerate(person.lots):
+                Lot.objects.create(
+                    id=UUID(int=place * 100 + index + 1),
+                    account=account,
+                    amount=points + 1,
+                    remaining=points,
+                    expires_at=None if left is None else self.now + left,
+                    earned_at=self.now,
+                )
+        for index, status in person.journeys.items():
+            Enrolment.objects.create(
+                id=UUID(int=place * 100 + index + 1),
+                sop_version=self.versions[index],
+                contact_id=person.id,
+                status=status,
+                entered_at=self.now,
+            )
 
     def holds(self, tree: dict[str, Any], person: Somebody) -> bool:
         """Whether the tree is true of the person."""
@@ -137,6 +194,8 @@ class World:
             "not_in": lambda: value not in wanted,
             "contains": lambda: wanted in value,
             "starts_with": lambda: value.startswith(wanted),
+            "regexp": lambda: re.search(wanted, value) is not None,
+            "anniversary": lambda: self.is_anniversary(value, leaf["anniversary"]),
             "older_than": lambda: value < self.now - timedelta(days=leaf["days"]),
             "before": lambda: value < datetime.fromisoformat(wanted),
             "after": lambda: value >= datetime.fromisoformat(wanted),
@@ -152,25 +211,25 @@ class World:
             stage = "new"
         else:
             stage = "active" if person.last_active is not None and person.last_active <= silent else "silent"
-        return stage in _listed(leaf["stage"])
+        return stage in listed(leaf["stage"])
 
     def _lost(self, leaf: dict[str, Any], person: Somebody) -> bool:
         start, end = self._window(leaf)
         lost = person.lost is not None and start <= self.now - person.lost < end
-        if not {"days", "hours", "calendar"} & leaf.keys():
+        if not is_windowed(leaf):
             lost = person.lost is not None
         return lost == (leaf.get("op", "is") == "is")
 
     def _tag(self, leaf: dict[str, Any], person: Somebody) -> bool:
         if "tag_id" in leaf:
-            wanted = {index for index, tag in enumerate(self.tags) if tag.pk in _listed(leaf["tag_id"])}
+            wanted = {index for index, tag in enumerate(self.tags) if tag.pk in listed(leaf["tag_id"])}
         else:
-            wanted = {index for index, tag in enumerate(self.tags) if str(tag) in _listed(leaf["tag"])}
+            wanted = {index for index, tag in enumerate(self.tags) if str(tag) in listed(leaf["tag"])}
         start, end = self._window(leaf)
         has = any(
             index in wanted
             and (left is None or left > timedelta(0))
-            and ("days" not in leaf or start <= self.now - given < end)
+            and (not is_windowed(leaf) or start <= self.now - given < end)
             for index, (given, left) in person.tags.items()
         )
         return has == (leaf.get("op", "has") == "has")
@@ -179,9 +238,9 @@ class World:
         live = leaf.get("live", True)
         has = any(
             (live == "any" or is_lost != live)
-            and ("guide" not in leaf or self.guides[index].pk in _listed(leaf["guide"]))
+            and ("guide" not in leaf or self.guides[index].pk in listed(leaf["guide"]))
             and ("store" not in leaf or index < 2)
-            and ("state" not in leaf or state in _listed(leaf["state"]))
+            and ("state" not in leaf or state in listed(leaf["state"]))
             for index, (state, is_lost) in person.follows.items()
         )
         return has == (leaf.get("op", "has") == "has")
@@ -195,53 +254,6 @@ class World:
 
     def _event_recency(self, leaf: dict[str, Any], person: Somebody) -> bool:
         return bool(self.matching(leaf, person)) == (leaf["op"] == "within")
-
-    def matching(self, leaf: dict[str, Any], person: Somebody) -> list[Happening]:
-        """The person's events that a leaf counts."""
-        start, end = self._window(leaf)
-        return [
-            each
-            for each in person.events
-            if each.type == leaf["event"]
-            and start <= self.now - each.ago < end
-            and all(_passes(key, value, each.props) for key, value in leaf.get("where", {}).items())
-        ]
-
-    def _window(self, leaf: dict[str, Any]) -> tuple[datetime, datetime]:
-        if "days" in leaf:
-            return self.now - timedelta(days=leaf["days"]), self.now
-        if "hours" in leaf:
-            return self.now - timedelta(hours=leaf["hours"]), self.now
-        if "calendar" in leaf:
-            # Walk the days one by one and keep those in the wanted period: slow, and not how the product does it.
-            today = self.now.astimezone(self.zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-            label = _label(today, leaf["calendar"])
-            days = [today + timedelta(days=n) for n in range(-120, 40)]
-            labels = sorted({_label(day, leaf["calendar"]) for day in days})
-            wanted = labels[labels.index(label) + leaf.get("offset", 0)]
-            inside = [day for day in days if _label(day, leaf["calendar"]) == wanted]
-            start, last = inside[0], inside[-1] + timedelta(days=1)
-            return start.replace(tzinfo=self.zone), min(last.replace(tzinfo=self.zone), self.now)
-        return self.now - timedelta(days=36_500), self.now
-
-
-def _label(day: datetime, calendar: str) -> str:
-    if calendar == "week":
-        year, week, _day = day.isocalendar()
-        return f"{year}-{week:02d}"
-    return day.strftime("%Y-%m-%d" if calendar == "day" else "%Y-%m")
-
-
-def _passes(key: str, wanted: Any, props: dict[str, Any]) -> bool:
-    if key.startswith("min_"):
-        return key[4:] in props and props[key[4:]] >= wanted
-    if key.startswith("max_"):
-        return key[4:] in props and props[key[4:]] <= wanted
-    return key in props and props[key] in _listed(wanted)
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def _before(now: datetime, ago: timedelta | None) -> datetime | None:
