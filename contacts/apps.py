@@ -8,12 +8,12 @@ class ContactsConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell the log who is who, keep last_active_at, and take WeCom's events about people."""
-        from contacts import activity, callbacks, identity
+        from contacts import activity, callbacks, gone, identity
         from contacts.merging import reactor, relations
         from events import reactors, resolver
 
         resolver.register(identity.resolve)
-        resolver.register_known(identity.known)
+        resolver.register_current(gone.current)
         reactors.register(activity.REACTOR)
         reactors.register(reactor.REACTOR)
         callbacks.register()

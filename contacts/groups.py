@@ -154,10 +154,12 @@ def _contacts(corp: Corp, groups: Sequence[GroupDetail], *, at: datetime) -> dic
         key = (Identity.Type.EXTERNAL_USERID.value, canonical("external_userid", member.userid, scope=corp.corpid))
         people[member.userid] = (key, (Identity.Type.UNIONID.value, member.unionid)) if member.unionid else (key,)
     known = resolve(key for keys in people.values() for key in keys)
-    half = {each: keys for each, keys in people.items() if 0 < sum(key in known for key in keys) < len(keys)}
+    # Known by one of two, or as two contacts: then somebody learns something.
+    half = [keys for keys in people.values() if 0 < sum(key in known for key in keys) < len(keys)]
+    half += [keys for keys in people.values() if len({known.get(key) for key in keys} - {None}) > 1]
     if half:
-        attached = attach(claims=[Claim(keys) for keys in half.values()], at=at)
-        known |= attached.fresh
+        attach(claims=[Claim(keys) for keys in half], at=at)
+        known = resolve(key for keys in people.values() for key in keys)
     return {each: known[keys[0]] for each, keys in people.items() if keys[0] in known}
 
 

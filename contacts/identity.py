@@ -1,9 +1,10 @@
 """OneID: which contact is meant by an identity, and which contact a new identity belongs to.
 
-All identity types are strong: the same canonical value is the same person. Where two identities that are shown
-together belong to two contacts, both contacts are kept and an IdentityConflict is written; nothing is guessed."""
+Who shows identities together says that they are one person (a claim). Strong ones (contacts.strengths) decide: a new
+identity joins the contact of a known one; where known ones belong to two contacts, these are merged, unless a type
+that a person can have once has two values, or an operator has said that they are two people. Then both contacts stay
+as they are and an IdentityConflict is written; nothing is guessed."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +13,12 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from contacts import gone, settling_claims
+from contacts.merging.operations import Wanted, merge
 from contacts.models import Contact, Identity, IdentityConflict
 from contacts.sets import as_array, as_json, execute
-from events import log
+from events import log, spelling
+from events.spelling import IDENTITY_SPACE as SCOPED_BY
 from scrm.lib.errors import FieldError, Invalid, NotFound
 from scrm.lib.ids import made_id
 from tenants.scope import current_brand_id
@@ -22,10 +26,11 @@ from tenants.scope import current_brand_id
 Key = tuple[str, str]
 """(type, canonical value)"""
 Clash = tuple[int, int, Key]
-"""a claim's contact, the other contact, and the identity that belongs to that one"""
+"""a claim's contact, the other contact (0: the contact has another value already), and the identity that says so"""
 
-SCOPED_BY = {"external_userid": "corpid", "openid": "appid"}
-"""Ids that are only unique within a corp or an app: the field that names it."""
+KEPT_APART = IdentityConflict.Resolution.KEPT_APART
+LONGEST = 200
+"""characters of a canonical value"""
 
 
 @dataclass(slots=True)
@@ -94,13 +99,14 @@ def attach(
     at: datetime,
     guides: Sequence[int | None] = (),
     mostly_new: bool = False,
+    source: str = "wecom",
 ) -> Attached:
     """Find or make the contact of each claim, set-at-a-time. Scoped. A repeat changes nothing.
 
-    New identities join the contact of those already known; events that waited for them are linked. While it has
-    something new to write it holds the brand's identity lock, so that two workers never make one person twice;
-    `mostly_new` takes the lock without looking first. `guides`: the main guide (staff id) of each claim's contact, for
-    those that are new."""
+    New identities join the contact of those already known; events that waited for them are linked; contacts that turn
+    out to be one are merged. While it has something new to write it holds the brand's identity lock, so that two
+    workers never make one person twice; `mostly_new` takes the lock without looking first. `guides`: the main guide
+    (staff id) of each claim's contact, for those that are new. `source`: who showed the identities."""
     brand = current_brand_id()
     ready = claims if isinstance(claims, Ready) else Ready.of(claims, brand=brand)
     ids = ready.ids
@@ -109,24 +115,34 @@ def attach(
         execute("SELECT pg_advisory_xact_lock(hashtextextended('contacts.identity', %(brand)s))", brand=brand)
         owners_of |= _known({key: id_ for key, id_ in ids.items() if key not in owners_of}, brand=brand)
     before = set(owners_of)
-    new, owners, conflicts = _settle(ready.claims, owners_of)
-    made = _insert_contacts(ready.drafts, new, guides, brand=brand, at=at)
+    settled = settling_claims.settle(ready.claims, owners_of)
+    made = _insert_contacts(ready.drafts, settled.new, guides, brand=brand, at=at)
 
     def real(owner: int) -> int:
         return made[-owner - 1] if owner < 0 else owner
 
-    contact_ids = [real(owner) for owner in owners]
+    contact_ids = [real(owner) for owner in settled.owners]
     fresh = {key: real(owner) for key, owner in owners_of.items() if key not in before}
     if fresh:
-        _insert_identities(ready.identities, map(fresh.get, ids), brand=brand, at=at)
+        beside = (ids[settled.anchors[key]] if key in settled.anchors else None for key in ids)
+        _insert_identities(ready.identities, map(fresh.get, ids), beside, source=source, brand=brand, at=at)
         log.link([(type_, value, contact_id) for (type_, value), contact_id in fresh.items()])
-    clashes = [(real(mine), real(other), key) for mine, other, key in conflicts]
+    shared = {each for each, times in Counter(contact_ids).items() if times > 1}
+    created = set(made)
+    unions = [(real(mine), real(other), key) for mine, other, key in settled.unions]
+    conflicts = [(real(mine), real(other), key) for mine, other, key in settled.conflicts]
+    if unions:
+        now = _unite(unions, brand=brand, at=at)
+        contact_ids = [now.get(each, each) for each in contact_ids]
+        fresh = {key: now.get(each, each) for key, each in fresh.items()}
+        created = {each for each in created if now.get(each, each) == each}
+        shared |= set(now.values())
     return Attached(
         contact_ids=contact_ids,
-        created=set(made),
-        shared={each for each, times in Counter(contact_ids).items() if times > 1},
+        created=created,
+        shared=shared,
         fresh=fresh,
-        conflicts=_note_conflicts(clashes, brand=brand, at=at) if clashes else 0,
+        conflicts=_note_conflicts(conflicts, brand=brand, at=at) if conflicts else 0,
     )
 
 
@@ -136,17 +152,14 @@ def resolve(identities: Iterable[Key]) -> dict[Key, int]:
     return _known(_ids(identities, brand=brand), brand=brand)
 
 
-def known(contact_ids: Iterable[int]) -> set[int]:
-    """Those of the numbers that are contacts. Scoped; one query. Registered with `events.resolver`."""
-    return set(Contact.objects.filter(pk__in=list(contact_ids)).values_list("pk", flat=True))
-
-
 def find(ref: Mapping[str, object]) -> Contact:
-    """The contact that `ref` names: {"id"}, {"unionid"}, {"external_userid", "corpid"}, {"openid", "appid"}, {"phone"}
-    or {"member_id"}. Scoped. Raises NotFound, or Invalid for a ref that names nobody by form."""
+    """The contact that `ref` names: {"id"}, {"unionid"}, {"external_userid", "corpid"}, {"openid", "appid"}, {"phone"},
+    {"member_id"} or another identity type. Scoped. Raises NotFound, or Invalid for a ref that names nobody by form."""
     if "id" in ref:
         number = str(ref["id"])
-        contact = Contact.objects.filter(pk=int(number)).first() if _is_id(number) else None
+        # The number of a merged contact goes on meaning that person.
+        now = gone.current([int(number)]).get(int(number)) if _is_id(number) else None
+        contact = Contact.objects.filter(pk=now).first() if now else None
     else:
         type_, value = key_of(ref)
         owner = resolve([(type_, value)]).get((type_, value))
@@ -165,20 +178,14 @@ def key_of(ref: Mapping[str, object]) -> Key:
     scope = SCOPED_BY.get(type_)
     if scope and not ref.get(scope):
         raise _bad(scope, _("%(type)s 要与 %(scope)s 一起给出。") % {"type": type_, "scope": scope})
-    return type_, canonical(type_, str(ref[type_]), scope=str(ref[scope]) if scope else "")
+    value = canonical(type_, str(ref[type_]), scope=str(ref[scope]) if scope else "")
+    if not value or len(value) > LONGEST or value.endswith(":"):
+        raise _bad(type_, _("这个身份标识是空的或太长（最多 %d 个字符）。") % LONGEST)
+    return type_, value
 
 
-def canonical(type_: str, value: str, *, scope: str = "") -> str:
-    """One spelling for one thing: `corpid:external_userid`, `appid:openid`, a phone's digits without +86, else itself.
-
-    `scope` is the corpid or appid."""
-    value = value.strip()
-    if type_ in SCOPED_BY:
-        return f"{scope}:{value}"
-    if type_ == Identity.Type.PHONE:
-        digits = re.sub(r"\D", "", value)
-        return digits[2:] if len(digits) == 13 and digits.startswith("86") else digits
-    return value
+canonical = spelling.canonical
+"""One spelling for one thing; the log spells identities the same."""
 
 
 def _ids(keys: Iterable[Key], *, brand: int) -> dict[Key, str]:
@@ -197,26 +204,6 @@ def _known(ids: Mapping[Key, str], *, brand: int) -> dict[Key, int]:
     )
     keys = list(ids)
     return {keys[place - 1]: contact_id for place, contact_id in found}
-
-
-def _settle(claims: Sequence[Claim], known: dict[Key, int]) -> tuple[list[int], list[int], list[Clash]]:
-    """Decide each claim's owner; unknown keys enter `known`. (the claims, counted from 1, that are new contacts; the
-    owners, where those are numbered -1, -2, …; conflicts)"""
-    new: list[int] = []
-    owners: list[int] = []
-    conflicts: list[Clash] = []
-    for place, claim in enumerate(claims, 1):
-        hits = [(known[key], key) for key in claim.keys if key in known]
-        if hits:
-            owner = hits[0][0]
-        else:
-            new.append(place)
-            owner = -len(new)
-        conflicts += [(owner, other, key) for other, key in hits if other != owner]
-        for key in claim.keys:
-            known.setdefault(key, owner)
-        owners.append(owner)
-    return new, owners, conflicts
 
 
 def _insert_contacts(
@@ -246,32 +233,65 @@ def _insert_contacts(
     return [row[0] for row in inserted]
 
 
-def _insert_identities(identities: str, contact_ids: Iterable[int | None], *, brand: int, at: datetime) -> None:
+def _insert_identities(
+    identities: str,
+    contact_ids: Iterable[int | None],
+    beside: Iterable[str | None],
+    *,
+    source: str,
+    brand: int,
+    at: datetime,
+) -> None:
     """Write those of the rows that have a contact id beside them."""
     execute(
-        """INSERT INTO contacts_identity (brand_id, id, contact_id, type, value, first_seen_at)
-           SELECT %(brand)s, id, contact_id, type, value, %(at)s
+        """INSERT INTO contacts_identity (brand_id, id, contact_id, type, value, first_seen_at, seen_with, source)
+           SELECT %(brand)s, id, contact_id, type, value, %(at)s, seen_with, %(source)s
            FROM ROWS FROM (
-             json_to_recordset(%(identities)s) AS (id uuid, type text, value text), unnest(%(contacts)s::bigint[])
-           ) AS r (id, type, value, contact_id)
+             json_to_recordset(%(identities)s) AS (id uuid, type text, value text), unnest(%(contacts)s::bigint[]),
+             unnest(%(beside)s::uuid[])
+           ) AS r (id, type, value, contact_id, seen_with)
            WHERE contact_id IS NOT NULL
            ON CONFLICT DO NOTHING""",
         brand=brand,
         at=at,
+        source=source,
         identities=identities,
         contacts=as_array(contact_ids),
+        beside=as_array(beside),
     )
+
+
+def _unite(unions: Sequence[Clash], *, brand: int, at: datetime) -> dict[int, int]:
+    """Merge contacts that are one person, but for pairs that an operator keeps apart; where each of them is now."""
+    rows = {made_id(brand, "identity_conflict", *sorted(clash[:2])): clash for clash in unions}
+    apart = set(IdentityConflict.objects.filter(pk__in=rows, resolution=KEPT_APART).values_list("pk", flat=True))
+    people = {each for mine, other, _key in unions for each in (mine, other)}
+    added = dict(Contact.objects.filter(pk__in=people).values_list("pk", "first_added_at"))
+
+    def rank(contact: int) -> tuple[bool, int]:
+        # A customer before a visitor, then the older: the number that other systems know stays a contact's own.
+        return added.get(contact) is None, contact
+
+    wanted = []
+    for row_id, (mine, other, (type_, value)) in rows.items():
+        if row_id not in apart:
+            survivor, loser = sorted((mine, other), key=rank)
+            wanted.append(Wanted(survivor, loser, {"type": type_, "value": value, "seen_with": mine}))
+    merge(wanted=wanted, at=at)
+    return gone.current(people)
 
 
 def _note_conflicts(found: Sequence[Clash], *, brand: int, at: datetime) -> int:
     """Write each pair of contacts once, whichever way round and however often it is met."""
     rows = {}
     for mine, other, (type_, value) in found:
-        low, high = sorted((mine, other))
-        row_id = made_id(brand, "identity_conflict", low, high)
+        # Held back: the contact has another value of this type, so this one is nobody's until somebody decides.
+        pair = sorted((mine, other)) if other else (mine, type_, value)
+        row_id = made_id(brand, "identity_conflict", *pair)
         evidence = {"type": type_, "value": value, "seen_with": mine}
+        first, second = sorted((mine, other)) if other else (mine, None)
         rows[row_id] = IdentityConflict(
-            id=row_id, brand_id=brand, contact_id=low, other_id=high, evidence=evidence, seen_at=at
+            id=row_id, brand_id=brand, contact_id=first, other_id=second, evidence=evidence, seen_at=at
         )
     IdentityConflict.objects.bulk_create(rows.values(), ignore_conflicts=True)
     return len(rows)

@@ -10,7 +10,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from events import ingest
+from events import ingest, spelling
 from tenants.api import BrandAPIView
 
 MAX_BYTES = 4 * 1024 * 1024
@@ -26,7 +26,7 @@ class TooLarge(APIException):
 class IdentityIn(serializers.Serializer):
     """Whom the event is about, when the sender does not know our contact id."""
 
-    type = serializers.ChoiceField(choices=list(ingest.IDENTITY_SPACE))
+    type = serializers.ChoiceField(choices=list(spelling.IDENTITY_SPACE))
     value = serializers.CharField(max_length=ingest.MAX_IDENTITY)
     corpid = serializers.CharField(required=False, help_text="with external_userid")
     appid = serializers.CharField(required=False, help_text="with openid")

@@ -1,6 +1,5 @@
 """Taking events from outside: every item is checked on its own, good ones are kept and bad ones named."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,7 +8,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
-from events import catalogue, log, resolver
+from events import catalogue, log, resolver, spelling
 from events.log import NewEvent
 from scrm.lib.errors import FieldError, Invalid
 from tenants.scope import brand_scope
@@ -19,9 +18,6 @@ AHEAD = timedelta(minutes=10)
 OLDEST = timedelta(days=7)
 MAX_IDENTITY = 200
 """characters of a canonical identity"""
-
-IDENTITY_SPACE = {"external_userid": "corpid", "openid": "appid", "unionid": None, "phone": None, "member_id": None}
-"""What an identity of a type needs beside its value to be somebody's alone."""
 
 
 @dataclass(slots=True)
@@ -185,8 +181,8 @@ def _person(item: Mapping[str, Any], wrong: list[FieldError]) -> tuple[int | Non
 def _identity(identity: object, wrong: list[FieldError]) -> tuple[str, str] | None:
     """The identity in the log's canonical form: `corpid:external_userid`, `appid:openid`, a phone's digits."""
     kind = identity.get("type") if isinstance(identity, dict) else None
-    if not isinstance(identity, dict) or not isinstance(kind, str) or kind not in IDENTITY_SPACE:
-        known = "、".join(IDENTITY_SPACE)
+    if not isinstance(identity, dict) or not isinstance(kind, str) or kind not in spelling.IDENTITY_SPACE:
+        known = "、".join(spelling.IDENTITY_SPACE)
         wrong.append(
             FieldError(
                 "identity.type",
@@ -197,20 +193,13 @@ def _identity(identity: object, wrong: list[FieldError]) -> tuple[str, str] | No
         )
         return None
     value = _identity_text(identity, "value", wrong)
-    space = IDENTITY_SPACE[kind]
+    space = spelling.IDENTITY_SPACE[kind]
     prefix = _identity_text(identity, space, wrong) if space else ""
     if not value or prefix is None:
         return None
-    value = value.strip()
-    if kind == "phone":
-        value = re.sub(r"\D", "", value)
-        # +86 and no prefix are the same mainland number, as in contacts.identity.
-        value = value[2:] if len(value) == 13 and value.startswith("86") else value
-        if not 5 <= len(value) <= 20:
-            wrong.append(_bad_identity("value"))
-            return None
-    canonical = f"{prefix}:{value}" if space else value
-    if len(canonical) > MAX_IDENTITY:
+    canonical = spelling.canonical(kind, value, scope=prefix)
+    fits = 5 <= len(canonical) <= 20 if kind in ("phone", "order_phone") else 0 < len(canonical) <= MAX_IDENTITY
+    if not fits:
         wrong.append(_bad_identity("value"))
         return None
     return kind, canonical
@@ -243,14 +232,19 @@ def _stranger() -> FieldError:
 
 
 def _refuse_strangers(checked: list[NewEvent | list[FieldError]]) -> None:
-    """Replace the events whose contact the brand does not have. The log has no foreign key to tell."""
+    """Replace the events whose contact the brand does not have: the log has no foreign key to tell.
+
+    The number of a merged contact means the one it was merged into."""
     named = {item.contact_id for item in checked if isinstance(item, NewEvent) and item.contact_id is not None}
-    strangers = named - resolver.known(named)
-    if not strangers:
+    now = resolver.current(named)
+    if all(now.get(each) == each for each in named):
         return
     for index, item in enumerate(checked):
-        if isinstance(item, NewEvent) and item.contact_id in strangers:
-            checked[index] = [_stranger()]
+        if isinstance(item, NewEvent) and item.contact_id is not None:
+            if item.contact_id in now:
+                item.contact_id = now[item.contact_id]
+            else:
+                checked[index] = [_stranger()]
 
 
 def _report(events: Sequence[object], checked: list[NewEvent | list[FieldError]], written: log.Written) -> Report:

@@ -6,7 +6,7 @@ Pair = tuple[str, str]
 """(identity type, canonical value): ("external_userid", "corpid:wm…"), ("openid", "appid:o…"), ("unionid", …)"""
 
 _resolve: Callable[[Iterable[Pair]], dict[Pair, int]] | None = None
-_known: Callable[[Collection[int]], set[int]] | None = None
+_current: Callable[[Collection[int]], dict[int, int]] | None = None
 
 
 def register(fn: Callable[[Iterable[Pair]], dict[Pair, int]]) -> None:
@@ -15,10 +15,10 @@ def register(fn: Callable[[Iterable[Pair]], dict[Pair, int]]) -> None:
     _resolve = fn
 
 
-def register_known(fn: Callable[[Collection[int]], set[int]]) -> None:
-    """`fn` tells which of the given numbers are contacts of the scope's brand."""
-    global _known
-    _known = fn
+def register_current(fn: Callable[[Collection[int]], dict[int, int]]) -> None:
+    """`fn` tells which contact of the scope's brand each of the numbers means today; unknown ones are missing."""
+    global _current
+    _current = fn
 
 
 def resolve(identities: Iterable[Pair]) -> dict[Pair, int]:
@@ -27,6 +27,6 @@ def resolve(identities: Iterable[Pair]) -> dict[Pair, int]:
     return _resolve(wanted) if _resolve and wanted else {}
 
 
-def known(contact_ids: Collection[int]) -> set[int]:
-    """Those of the numbers that are contacts of the brand. Scoped. While nobody has registered, none is."""
-    return _known(contact_ids) if _known and contact_ids else set()
+def current(contact_ids: Collection[int]) -> dict[int, int]:
+    """For each number the contact it means: itself, or the one it was merged into. Scoped. Strangers are missing."""
+    return _current(contact_ids) if _current and contact_ids else {}

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from contacts import identity
 from contacts.identity import Claim, Draft, attach
-from contacts.models import Contact, Identity, IdentityConflict
+from contacts.models import Contact, Identity, IdentityConflict, Merge
 from events import log
 from events.models import Event
 from scrm.lib.errors import Invalid, NotFound
@@ -74,17 +74,76 @@ def test_a_unionid_seen_later_joins_the_contact(scope):
     assert identity.find({"unionid": "u1"}).pk == contact
 
 
-def test_identities_that_disagree_keep_both_contacts(scope):
-    wecom, shop = attach(claims=[Claim((external("wm1"),)), Claim((union("u1"),))], at=AT).contact_ids
+def test_two_contacts_that_are_shown_to_be_one_are_merged(scope):
+    wecom, shop = attach(claims=[Claim((external("wm1"),), Draft(name="陈")), Claim((union("u1"),))], at=AT).contact_ids
 
     for _twice in range(2):
         done = attach(claims=[Claim((external("wm1"), union("u1")))], at=AT)
 
     assert done.contact_ids == [wecom]
-    assert identity.find({"unionid": "u1"}).pk == shop
+    assert identity.find({"unionid": "u1"}).pk == wecom
+    assert identity.find({"id": shop}).pk == wecom  # the old number goes on meaning the person
+    assert list(Contact.objects.values_list("pk", flat=True)) == [wecom]
+    assert not IdentityConflict.objects.exists()
+    assert Merge.objects.get().evidence["value"] == "u1"
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_customer_survives_a_visitor_and_the_older_the_younger(scope, several):
+    visitor, friend = attach(claims=[Claim((union("u1"),)), Claim((external("wm1"),))], at=AT).contact_ids
+    if not several:
+        Contact.objects.filter(pk=friend).update(first_added_at=AT)
+
+    done = attach(claims=[Claim((external("wm1"), union("u1")))], at=AT)
+
+    assert done.contact_ids == [visitor if several else friend]
+
+
+def test_two_values_of_what_a_person_has_once_are_two_people(scope):
+    first, second = attach(
+        claims=[Claim((external("wm1"), union("u1"))), Claim((external("wm2"), union("u2")))], at=AT
+    ).contact_ids
+
+    for _twice in range(2):
+        done = attach(claims=[Claim((external("wm1"), union("u2")))], at=AT)
+
+    assert done.contact_ids == [first]
+    assert identity.find({"unionid": "u2"}).pk == second
     conflict = IdentityConflict.objects.get()
-    assert {conflict.contact_id, conflict.other_id} == {wecom, shop}
-    assert conflict.evidence["value"] == "u1"
+    assert {conflict.contact_id, conflict.other_id} == {first, second}
+    assert conflict.evidence["value"] == "u2"
+
+
+def test_a_second_unionid_of_nobody_is_held_back(scope):
+    (contact,) = attach(claims=[Claim((external("wm1"), union("u1")))], at=AT).contact_ids
+
+    done = attach(claims=[Claim((external("wm1"), union("u2")))], at=AT)
+
+    assert (done.contact_ids, done.fresh, done.conflicts) == ([contact], {}, 1)
+    with pytest.raises(NotFound):
+        identity.find({"unionid": "u2"})
+    assert IdentityConflict.objects.get().other_id is None
+
+
+def test_weak_identities_find_a_person_but_never_unite_two(scope):
+    """A tablet in the shop, on which two people log in."""
+    device = ("device", "ipad-1")
+    first, second = attach(claims=[Claim((union("u1"), device)), Claim((union("u2"), device))], at=AT).contact_ids
+
+    assert first != second
+    assert attach(claims=[Claim((device,))], at=AT).contact_ids == [first]
+    assert not IdentityConflict.objects.exists()
+    # Nobody known by the device becomes the visitor's: the unionid is a person of their own.
+    (third,) = attach(claims=[Claim((device, union("u3")))], at=AT).contact_ids
+    assert third not in (first, second)
+
+
+def test_an_identity_keeps_what_it_was_shown_with(scope):
+    attach(claims=[Claim((external("wm1"), union("u1")))], at=AT, source="wecom")
+
+    shown = Identity.objects.get(value="u1")
+    assert shown.seen_with == Identity.objects.get(value="ww1:wm1").pk
+    assert shown.source == "wecom"
 
 
 def test_a_new_contact_starts_with_its_draft_and_a_known_one_keeps_its_own(scope):
@@ -129,6 +188,26 @@ def test_a_reference_that_names_nobody_is_refused_by_field(scope, ref, field):
     with pytest.raises(Invalid) as refusal:
         identity.find(ref)
     assert [error.field for error in refusal.value.errors] == [field]
+
+
+@pytest.mark.parametrize(
+    ("type_", "one", "other", "same"),
+    [
+        ("unionid", "oAbC", " oAbC\t", True),
+        ("unionid", "oAbC", "oabc", False),  # WeChat's ids are compared letter by letter
+        ("member_id", "vip007", " VIP007", True),
+        ("member_id", "ＶＩＰ００７", "VIP007", True),
+        ("device", "AB-12", "ab-12", True),
+        ("order_phone", "１３８００００１１１１", "+86 138 0000 1111", True),
+    ],
+)
+def test_case_and_white_space(type_, one, other, same):
+    assert (identity.canonical(type_, one) == identity.canonical(type_, other)) is same
+
+
+def test_a_blank_value_names_nobody(scope):
+    with pytest.raises(Invalid):
+        identity.find({"unionid": "  "})
 
 
 @pytest.mark.parametrize("spelled", ["13800001111", "+86 138 0000 1111", "86-138-0000-1111"])
