@@ -9,7 +9,8 @@ from wecom.simulator import behaviour, habits, quota
 from wecom.simulator.agenda import act
 from wecom.simulator.engine import Engine
 from wecom.simulator.errors import Refused
-from wecom.simulator.world import LATE, NEVER, Corp, Follow, MassTask, Member, MemberSend
+from wecom.simulator.sends import MassTask, MemberSend
+from wecom.simulator.world import LATE, NEVER, Corp, Follow, Member
 
 REMINDS_PER_DAY = 3
 NOT_SENT, SENT, NOT_FRIEND, OVER_CAP = 0, 1, 2, 3

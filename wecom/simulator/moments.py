@@ -8,7 +8,8 @@ from wecom.simulator import habits, names
 from wecom.simulator.agenda import act
 from wecom.simulator.engine import Engine
 from wecom.simulator.mass import MINUTE, plan_confirmation
-from wecom.simulator.world import Corp, Member, Moment, MomentJob, MomentSend
+from wecom.simulator.sends import Moment, MomentJob, MomentSend
+from wecom.simulator.world import Corp, Member
 
 JOB_HOURS = 24
 PARTIAL, PUBLIC = 0, 1

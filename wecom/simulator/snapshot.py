@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from wecom.simulator import records as r
+from wecom.simulator import sends
 from wecom.simulator import world as w
 from wecom.simulator.clock import Clock
 from wecom.simulator.engine import Engine
@@ -33,7 +34,7 @@ SIMPLE_TABLES: list[tuple[str, type[Any], str]] = [
     ("tag_groups", w.TagGroup, "group_id"),
     ("tags", w.Tag, "tag_id"),
     ("contact_ways", w.ContactWay, "config_id"),
-    ("moment_jobs", w.MomentJob, "jobid"),
+    ("moment_jobs", sends.MomentJob, "jobid"),
     ("welcome_codes", w.WelcomeCode, "code"),
     ("unassigned", r.Unassigned, "key"),
     ("links", r.Link, "link_id"),
@@ -146,10 +147,10 @@ def _dump_corp(corp: w.Corp) -> dict[str, Any]:
         "follows": _table(w.Follow, (each for mine in corp.follows_of.values() for each in mine.values())),
         "groups": _table(w.Group, groups, skip="members"),
         "group_members": [[each.chat_id, _table(w.GroupMember, each.members.values())] for each in groups],
-        "mass_tasks": _table(w.MassTask, tasks, skip="members"),
-        "member_sends": _table(w.MemberSend, (send for task in tasks for send in task.members.values())),
-        "moments": _table(w.Moment, moments, skip="members"),
-        "moment_sends": _table(w.MomentSend, (send for each in moments for send in each.members.values())),
+        "mass_tasks": _table(sends.MassTask, tasks, skip="members"),
+        "member_sends": _table(sends.MemberSend, (send for task in tasks for send in task.members.values())),
+        "moments": _table(sends.Moment, moments, skip="members"),
+        "moment_sends": _table(sends.MomentSend, (send for each in moments for send in each.members.values())),
         "media": media,
         "media_contents": [base64.b64encode(each.content).decode() for each in corp.media.values()],
         "transfers": _table(r.Transfer, corp.transfers.values()),
@@ -181,11 +182,11 @@ def _load_corp(state: dict[str, Any]) -> w.Corp:
     corp.groups = {each.chat_id: each for each in _records(w.Group, state["groups"])}
     for chat_id, table in state["group_members"]:
         corp.groups[chat_id].members = {each.userid: each for each in _records(w.GroupMember, table)}
-    corp.mass_tasks = {each.msgid: each for each in _records(w.MassTask, state["mass_tasks"])}
-    for send in _records(w.MemberSend, state["member_sends"]):
+    corp.mass_tasks = {each.msgid: each for each in _records(sends.MassTask, state["mass_tasks"])}
+    for send in _records(sends.MemberSend, state["member_sends"]):
         corp.mass_tasks[send.msgid].members[send.userid] = send
-    corp.moments = {each.moment_id: each for each in _records(w.Moment, state["moments"])}
-    for published in _records(w.MomentSend, state["moment_sends"]):
+    corp.moments = {each.moment_id: each for each in _records(sends.Moment, state["moments"])}
+    for published in _records(sends.MomentSend, state["moment_sends"]):
         corp.moments[published.moment_id].members[published.userid] = published
     for media, content in zip(_records(w.Media, state["media"]), state["media_contents"], strict=True):
         media.content = base64.b64decode(content)

@@ -7,8 +7,9 @@ from typing import Any
 from wecom.simulator import content, mass
 from wecom.simulator.errors import Refused
 from wecom.simulator.relations import WELCOME_SECONDS
+from wecom.simulator.sends import MassTask
 from wecom.simulator.wire import Body, Call, between, endpoint
-from wecom.simulator.world import Corp, MassTask, Member
+from wecom.simulator.world import Corp, Member
 
 DAY = 86_400
 

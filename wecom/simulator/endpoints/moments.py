@@ -6,8 +6,8 @@ from typing import Any
 
 from wecom.simulator import content, moments
 from wecom.simulator.errors import Refused
+from wecom.simulator.sends import Moment, MomentSend
 from wecom.simulator.wire import Body, Call, between, endpoint
-from wecom.simulator.world import Moment, MomentSend
 
 DAY, HOUR = 86_400, 3600
 CREATED, RUNNING, FINISHED = 1, 2, 3
