@@ -86,4 +86,5 @@ def client_for(*, brand_id: int, corp_id: int, kind: str = CONTACT) -> WeComClie
         agent_id=app.agent_id,
         on_trouble=note,
         on_success=mended if corp.trouble_code else None,
+        provider=corp.suite_id is not None,
     )

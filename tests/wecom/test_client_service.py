@@ -7,14 +7,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
 import pytest
+from django.utils import timezone
 
 from tests.wecom.test_client import friends
 from wecom import errors, reconcile
 from wecom.calls.signin import MiniProgram, signature
 from wecom.client import WeComClient
+from wecom.models import Suite
+from wecom.provider.calls import SuiteCalls
 from wecom.reconcile import Doubt, Verdict, conclude
 from wecom.simulator.testing import running_simulator
-from wecom.types import ChatStatus, SendStatus, TransferStatus
+from wecom.types import ChatStatus, SendStatus, TaskStatus, TransferStatus
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 64
 
@@ -357,6 +360,45 @@ def test_ids_are_converted(simulator, wecom):
         wecom.chat_of(opengid="NoSuchGroup")
     converted = wecom.pending_ids(external_userids=[customer])
     assert set(converted.found) | set(converted.unknown) == {customer}
+
+
+def test_a_providers_ids_and_the_corps_own(simulator, wecom):
+    guide = wecom.follow_users()[0]
+    customer = friends(simulator, wecom, guide)[0]
+    (tag,) = wecom.add_corp_tag(group="服务商", names=["通用"])
+    made = simulator.post("/_sim/suites", {"kind": "customized", "name": "果园"})
+    granted = simulator.post(f"/_sim/suites/{made['suite_id']}/authorise", {"corpid": wecom.corpid})
+    ticket = simulator.post(f"/_sim/suites/{made['suite_id']}/ticket")["suite_ticket"]
+    suite = SuiteCalls(Suite(suite_id=made["suite_id"], secret=made["secret"], ticket=ticket, ticket_at=timezone.now()))
+    app = suite.exchange(auth_code=granted["auth_code"])
+    provider = WeComClient(corpid=app.corpid, secret=app.permanent_code, provider=True)
+
+    theirs = provider.open_userids(userids=[guide, "nobody"])
+    tags = provider.open_tag_ids(tag_ids=[tag.id, "etNoSuchTag"])
+    seen = provider.contacts_of(userids=[theirs.found[guide]]).items
+
+    assert app.corpid != wecom.corpid
+    assert theirs.found[guide] != guide
+    assert theirs.unknown == ("nobody",)
+    assert tags.found[tag.id] in {each.id for group in provider.corp_tags() for each in group.tags}
+    assert tags.unknown == ("etNoSuchTag",)
+    assert {each.person.unionid for each in seen} == {""}
+    back = wecom.userids_from_provider(open_userids=[theirs.found[guide]], agent_id=app.agent_id)
+    assert back.found == {theirs.found[guide]: guide}
+    upgraded = provider.upgraded_external_userids(external_userids=[customer]).found[customer]
+    assert upgraded in {each.person.external_userid for each in seen}
+    assert wecom.external_userid_from_provider(external_userid=upgraded, agent_id=app.agent_id) == customer
+
+
+def test_a_moment_is_cancelled_and_cancelled_again(simulator, wecom):
+    jobid = wecom.add_moment(text="作废", userids=wecom.follow_users()[:1])
+    simulator.post("/_sim/clock", {"advance_seconds": 600})
+    moment_id = wecom.moment_job(jobid=jobid).moment_id
+
+    wecom.cancel_moment(moment_id=moment_id)
+    wecom.cancel_moment(moment_id=moment_id)
+
+    assert all(task.status is TaskStatus.NOT_SENT for task in wecom.moment_tasks(moment_id=moment_id))
 
 
 def test_a_card_is_sent_changed_once_and_recalled(wecom):
