@@ -57,6 +57,11 @@ def test_private_scope_brings_a_ticket_for_details(caller, sits):
     known = caller.get("auth/getuserinfo", code=log_in(caller, scope="snsapi_privateinfo")["code"])
     detail = caller.post("auth/getuserdetail", {"user_ticket": known["user_ticket"]})
     assert (detail["userid"], len(detail["mobile"])) == (userid, 11)
+    assert caller.post("user/getuserid", {"mobile": detail["mobile"]})["userid"] == userid
+    assert caller.post("user/get_userid_by_email", {"email": detail["email"], "email_type": 2})["userid"] == userid
+    assert caller.post("user/getuserid", {"mobile": "10000000000"})["errcode"] == 46004
+    openid = caller.post("user/convert_to_openid", {"userid": userid})["openid"]
+    assert caller.post("user/convert_to_userid", {"openid": openid})["userid"] == userid
     assert caller.post("auth/getuserdetail", {"user_ticket": "x"})["errcode"] == 84090
     caller.simulator.post("/_sim/clock", {"advance_seconds": 1801})
     assert caller.post("auth/getuserdetail", {"user_ticket": known["user_ticket"]})["errcode"] == 84090

@@ -280,6 +280,16 @@ def test_a_permission_not_granted_is_48002(customized, installed, corpid):
     assert customized.call("agent/get_permissions", {}, access_token=token)["app_permissions"]
 
 
+def test_a_providers_addresses_are_its_own(customized, installed):
+    token = customized.corp_token(installed)
+    change = {"suite_id": customized.suite_id, "trusted_ips": ["203.0.113.7"]}
+    customized.simulator.post("/_sim/suites", change)
+    assert customized.call("department/list", access_token=token)["errcode"] == 60020
+    assert customized.service("get_pre_auth_code")["errcode"] == 60020
+    customized.simulator.post("/_sim/suites", change | {"trusted_ips": None})
+    assert customized.call("department/list", access_token=token)["errcode"] == 0
+
+
 # -- ids and events ----------------------------------------------------------------------------------------------------
 
 
@@ -310,6 +320,73 @@ def test_a_provider_sees_its_own_ids_and_less_of_people(customized, installed, c
     assert customized.call("externalcontact/get", access_token=token, external_userid=plain)["errcode"] == 40096
     plain = own["follow_user"][0]["userid"]
     assert customized.call("externalcontact/list", access_token=token, userid=plain)["errcode"] == 40003
+
+
+def test_ids_are_converted_both_ways(customized, installed, simulator, corpid):
+    token, own = customized.corp_token(installed), simulator.token()
+    agentid = installed["auth_info"]["agent"][0]["agentid"]
+    external = simulator.get(f"/_sim/corps/{corpid}/people")["items"][0]["external_userid"]
+    body = {"external_userid_list": [external, "wm-nobody"]}
+    items = customized.call("externalcontact/get_new_external_userid", body, access_token=token)["items"]
+    theirs = items[0]["new_external_userid"]
+    assert [each["external_userid"] for each in items] == [external]
+    again = {"external_userid_list": [theirs]}
+    unchanged = customized.call("externalcontact/get_new_external_userid", again, access_token=token)["items"]
+    assert unchanged == [{"external_userid": theirs, "new_external_userid": theirs}]
+    back = {"external_userid": theirs, "source_agentid": agentid}
+    path = "externalcontact/from_service_external_userid"
+    assert customized.call(path, back, access_token=own)["external_userid"] == external
+    assert customized.call(path, back | {"source_agentid": 1}, access_token=own)["errcode"] == 40056
+    to = {"external_userid": external}
+    assert customized.call("externalcontact/to_service_external_userid", to, access_token=token) == {
+        "errcode": 0,
+        "errmsg": "ok",
+        "external_userid": theirs,
+    }
+    guide = simulator.get(f"/_sim/corps/{corpid}/guides")["items"][0]["userid"]
+    opened = customized.call("batch/userid_to_openuserid", {"userid_list": [guide, "nobody"]}, access_token=token)
+    assert opened["invalid_userid_list"] == ["nobody"]
+    open_userid = opened["open_userid_list"][0]["open_userid"]
+    given = {"open_userid_list": [open_userid, "wo-none"], "source_agentid": agentid}
+    closed = customized.call("batch/openuserid_to_userid", given, access_token=own)
+    assert (closed["userid_list"][0]["userid"], closed["invalid_open_userid_list"]) == (guide, ["wo-none"])
+    tags = customized.call("externalcontact/get_corp_tag_list", {}, access_token=own)["tag_group"]
+    plain = {"external_tagid_list": [tags[0]["tag"][0]["id"], "et-none"]}
+    converted = customized.call("idconvert/external_tagid", plain, access_token=token)
+    assert converted["invalid_external_tagid_list"] == ["et-none"]
+    shown = customized.call("externalcontact/get_corp_tag_list", {}, access_token=token)["tag_group"]
+    assert converted["items"][0]["open_external_tagid"] == shown[0]["tag"][0]["id"]
+
+
+def test_before_migration_the_corps_external_userids_are_still_in_use(simulator, corpid):
+    older = Provider(simulator, kind="customized", provider="ww00000000000000bb", migrated=False)
+    known = older.authorise(corpid)
+    token = older.corp_token(known)
+    external = simulator.get(f"/_sim/corps/{corpid}/people")["items"][0]["external_userid"]
+    assert older.call("externalcontact/get", access_token=token, external_userid=external)["errcode"] == 0
+    secret = {"corpid": older.suite["provider"], "provider_secret": older.suite["provider_secret"]}
+    provider_token = older.call("service/get_provider_token", secret)["provider_access_token"]
+    done = {"corpid": known["auth_corp_info"]["corpid"]}
+    path = "externalcontact/finish_external_userid_migration"
+    assert older.call(path, done, provider_access_token=provider_token)["errcode"] == 0
+    assert older.call("externalcontact/get", access_token=token, external_userid=external)["errcode"] == 40096
+    simulator.delete(f"/_sim/suites/{older.suite_id}")
+
+
+def test_authorisations_survive_a_restart(tmp_path):
+    path = tmp_path / "world.json.gz"
+    with running_simulator(guides=2, contacts=20, snapshot=path) as first:
+        provider = Provider(first, kind="customized")
+        own = first.corps()[0]["corpid"]
+        known = provider.authorise(own)
+        external = first.get(f"/_sim/corps/{own}/people")["items"][0]["external_userid"]
+        theirs = provider.control("ids", corpid=own, ids=[external])["ids"][external]
+        first.post("/_sim/snapshot")
+    with running_simulator(guides=2, contacts=20, snapshot=path) as second:
+        provider.simulator = second
+        token = provider.corp_token(known)
+        shown = provider.call("externalcontact/get", access_token=token, external_userid=theirs)
+        assert shown["external_contact"]["external_userid"] == theirs
 
 
 def test_two_providers_see_different_ids(customized, installed, simulator, corpid):

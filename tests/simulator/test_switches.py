@@ -19,6 +19,7 @@ WORSE = {
     "console_welcome": False,
     "existing_tag_returned": False,
     "api_events": False,
+    "stale_detail_seconds": 0,
 }
 
 
@@ -113,6 +114,15 @@ def test_with_a_welcome_of_the_console_there_is_no_code(caller, receiver, switch
     scan = caller.simulator.act("scan", userid=caller.guides()[0])
     assert scan["welcome_code"] is None
     assert "WelcomeCode" not in drained(caller, receiver)[0]
+
+
+def test_details_may_lag_behind_their_event(caller, receiver, switch):
+    switch(stale_detail_seconds=60)
+    who = caller.simulator.act("scan", userid=caller.guides()[0])["external_userid"]
+    assert drained(caller, receiver)[0]["ExternalUserID"] == who
+    assert caller.get("externalcontact/get", external_userid=who)["errcode"] == 84061
+    caller.simulator.post("/_sim/clock", {"advance_seconds": 61})
+    assert caller.get("externalcontact/get", external_userid=who)["errcode"] == 0
 
 
 def test_a_tag_that_exists_may_be_returned(caller, receiver, switch):

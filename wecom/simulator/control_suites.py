@@ -23,8 +23,8 @@ async def suites(request: web.Request) -> web.Response:
 
 @routes.post("/_sim/suites")
 async def set_suite(request: web.Request) -> web.Response:
-    """{suite_id?, kind?, name?, provider?, secret?, token?, aes_key?, command_url?, data_url?, migrated?, timeout?}:
-    makes a suite, or changes that of the suite_id. A new command_url is verified by GET, and gets a ticket at once."""
+    """{suite_id?, kind?, name?, provider?, secret?, token?, aes_key?, command_url?, data_url?, migrated?, trusted_ips?,
+    timeout?}: makes a suite, or changes that of the suite_id. A new command_url is verified by GET and gets a ticket."""
     engine, body = request.app[ENGINE], await body_of(request)
     suite = engine.suites.suites.get(str(body.get("suite_id", "")))
     if suite is None:
@@ -42,6 +42,8 @@ async def set_suite(request: web.Request) -> web.Response:
             setattr(suite, name, str(body[name]))
     if len(suite.aes_key) != 43 or not 1 <= len(suite.token) <= 32:
         raise BadRequest("aes_key needs 43 characters, token 1 to 32")
+    if "trusted_ips" in body:
+        suite.trusted_ips = body["trusted_ips"]
     if "migrated" in body:
         suite.migrated = bool(body["migrated"])
     problem = None
@@ -245,6 +247,7 @@ def _suite(request: web.Request, suite: Suite) -> Answer:
         "command_url": suite.command_url,
         "data_url": suite.data_url,
         "migrated": suite.migrated,
+        "trusted_ips": suite.trusted_ips,
         "suite_ticket": suite.tickets[-1][0] if suite.tickets else None,
         "authorisations": [
             {

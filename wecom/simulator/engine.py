@@ -35,6 +35,7 @@ class Switches:
     callback_loss_rate: float = 0.0
     callback_duplicate_rate: float = 0.0
     callback_shuffle_rate: float = 0.0
+    stale_detail_seconds: float = 0.0  # externalcontact/get does not show a friendship younger than this
     callback_delay_seconds: float = 0.0  # real seconds before each callback leaves
     callback_bad_signature_rate: float = 0.0  # share of attempts with a wrong msg_signature
     callback_lanes: int = 1  # how many callbacks of a corp may be under way at once; above 1 they overtake each other

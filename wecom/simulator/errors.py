@@ -109,6 +109,7 @@ TEXTS = {
     45033: "api concurrent out of limit",
     45034: "url without scheme",
     45035: "conflicting concurrent operation",
+    46004: "user no exist",
     48002: "api forbidden",
     48003: "suite_id does not match the token",
     48004: "no authorisation relation",

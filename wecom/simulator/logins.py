@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import secrets
 from dataclasses import dataclass, field
 
@@ -121,3 +122,13 @@ class Logins:
 def openid_of(corp: Corp, external_userid: str) -> str:
     """The openid of a customer in the corp's mini programs and official accounts."""
     return opaque_id("o", f"{corp.seed}:openid:{external_userid}", 28)
+
+
+def mobile_of(userid: str) -> str:
+    """The mobile number of a member."""
+    return f"13{int(hashlib.sha256(userid.encode()).hexdigest(), 16) % 10**9:09d}"
+
+
+def email_of(userid: str) -> str:
+    """The mail address of a member."""
+    return f"{userid}@example.com"

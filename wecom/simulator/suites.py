@@ -38,6 +38,7 @@ class Suite:
     command_url: str = ""
     data_url: str = ""
     migrated: bool = True
+    trusted_ips: list[str] | None = None  # the provider's IP whitelist; None: any address
     tickets: list[list[Any]] = field(default_factory=list)
 
     @property

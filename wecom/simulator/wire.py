@@ -351,14 +351,14 @@ def _admit(call: Call) -> None:
     elif target.family == PROVIDER:
         call.provider = engine.tokens.check_provider(call.query.get(PROVIDER, ""), now=now)
     if target.family != CORP:
+        _trust(call)
         owner = call.grant_suite.suite_id if call.grant_suite else call.provider
         engine.limits.check(corpid=owner, app="", ip=call.ip, path=target.path, now=now, provider=True)
         return
     grant = engine.tokens.check(call.query.get(CORP, ""), now=now)
     call.grant_corp, call.grant_app = grant.corp, grant.app
     call.grant_suite = engine.suites.suite_of(grant.app)
-    if call.grant_suite is None and grant.corp.trusted_ips is not None and call.ip not in grant.corp.trusted_ips:
-        raise Refused(60020)
+    _trust(call)
     if grant.app.kind not in target.kinds or target.path in grant.app.forbidden:
         raise Refused(48002)
     if target.counted:
@@ -370,6 +370,16 @@ def _admit(call: Call) -> None:
             now=now,
             provider=call.grant_suite is not None,
         )
+
+
+def _trust(call: Call) -> None:
+    """The corp's trusted addresses for its own apps, the provider's for its apps. Raises Refused 60020."""
+    if call.grant_suite is not None:
+        trusted = call.grant_suite.trusted_ips
+    else:
+        trusted = call.grant_corp.trusted_ips if call.grant_corp else None
+    if trusted is not None and call.ip not in trusted:
+        raise Refused(60020)
 
 
 def _take_in(call: Call) -> None:

@@ -39,7 +39,9 @@ def get_customer(call: Call) -> Body:
     customer = call.corp.customers.get(external_userid)
     if customer is None:
         raise Refused(40096)
-    everybody = [each for each in call.corp.followers_of[external_userid].values() if not each.half]
+    known_since = call.now - call.engine.switches.stale_detail_seconds
+    followers = call.corp.followers_of[external_userid].values()
+    everybody = [each for each in followers if not each.half and each.createtime <= known_since]
     if not everybody:
         raise Refused(84061)
     follows = [each for each in everybody if _seen(call, each.userid)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from wecom.simulator.errors import Refused
+from wecom.simulator.logins import email_of, mobile_of, openid_of
 from wecom.simulator.wire import DIRECTORY, DIRECTORY_SYNC, Body, Call, endpoint
 from wecom.simulator.world import ROOT_DEPARTMENT, Corp, Department, Member
 
@@ -70,6 +72,35 @@ def list_user_ids(call: Call) -> Body:
     return {"dept_user": list(rows), "next_cursor": cursor}
 
 
+@endpoint("POST", "user/getuserid", kinds=DIRECTORY, empty={"userid": ""})
+def get_userid(call: Call) -> Body:
+    """mobile → userid; 46004 when nobody in range has it."""
+    wanted = call.text("mobile", missing=40063)
+    return {"userid": _found(call, lambda userid: mobile_of(userid) == wanted)}
+
+
+@endpoint("POST", "user/get_userid_by_email", kinds=DIRECTORY, empty={"userid": ""})
+def get_userid_by_email(call: Call) -> Body:
+    """email, email_type 1 corp mail, 2 personal → userid; 46004 when nobody in range has it."""
+    wanted = call.text("email", missing=40063)
+    if call.number("email_type", default=1) not in (1, 2):
+        raise Refused(40058, "invalid email_type")
+    return {"userid": _found(call, lambda userid: email_of(userid) == wanted)}
+
+
+@endpoint("POST", "user/convert_to_openid", kinds=DIRECTORY, empty={"openid": ""})
+def convert_to_openid(call: Call) -> Body:
+    """userid → openid."""
+    return {"openid": openid_of(call.corp, call.member(missing=41009, unknown=60111).userid)}
+
+
+@endpoint("POST", "user/convert_to_userid", kinds=DIRECTORY, empty={"userid": ""})
+def convert_to_userid(call: Call) -> Body:
+    """openid → userid; 46004 when nobody in range has it."""
+    wanted = call.text("openid", missing=40063)
+    return {"userid": _found(call, lambda userid: openid_of(call.corp, userid) == wanted)}
+
+
 @endpoint("GET", "tag/list", kinds=DIRECTORY, empty={"taglist": []})
 def list_member_tags(call: Call) -> Body:
     """→ the tags of members and departments."""
@@ -85,6 +116,13 @@ def get_member_tag(call: Call) -> Body:
     carriers = [member for userid in tag.userids if (member := call.corp.member(userid)) is not None]
     users = [{"userid": each.userid, "name": each.name} for each in carriers if call.sees(each)]
     return {"tagname": tag.tagname, "userlist": users, "partylist": tag.partyids}
+
+
+def _found(call: Call, fits: Callable[[str], bool]) -> str:
+    for member in call.corp.members.values():
+        if call.sees(member) and fits(member.userid):
+            return member.userid
+    raise Refused(46004)
 
 
 def _asked(call: Call) -> list[Department]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from wecom.simulator.errors import Refused
-from wecom.simulator.logins import PRIVATE, LoginCode, Person, openid_of
+from wecom.simulator.logins import PRIVATE, LoginCode, Person, email_of, mobile_of, openid_of
 from wecom.simulator.wire import MESSAGES, PROVIDER, SUITE, Body, Call, endpoint
 from wecom.simulator.world import Corp, Member
 
@@ -128,14 +127,13 @@ def _third_party(call: Call) -> Body:
 
 
 def _detail(member: Member) -> dict[str, Any]:
-    digits = int(hashlib.sha256(member.userid.encode()).hexdigest(), 16) % 10**9
     return {
         "userid": member.userid,
         "gender": member.gender,
         "avatar": f"http://wx.qlogo.cn/mmhead/{member.userid}/0",
-        "qr_code": f"https://open.work.weixin.qq.com/wwopen/userQRCode?vcode={digits}",
-        "mobile": f"13{digits:09d}",
-        "email": f"{member.userid}@example.com",
-        "biz_mail": f"{member.userid}@example.com",
+        "qr_code": f"https://open.work.weixin.qq.com/wwopen/userQRCode?vcode={member.userid}",
+        "mobile": mobile_of(member.userid),
+        "email": email_of(member.userid),
+        "biz_mail": email_of(member.userid),
         "address": "",
     }
