@@ -11,7 +11,7 @@ from typing import Any
 from wecom.simulator import behaviour, names, relations
 from wecom.simulator.agenda import act
 from wecom.simulator.engine import Engine
-from wecom.simulator.records import Deed
+from wecom.simulator.records import Deed, pair_key
 from wecom.simulator.seed import make_customer
 from wecom.simulator.world import LATE, NEVER, Corp, Follow, Group, Member, opaque_id
 
@@ -92,7 +92,7 @@ def customer_writes(engine: Engine, corp: Corp, userid: str, external_userid: st
     if follow is None or follow.deleted_at or member is None:
         return
     rng = engine.draw("words", userid, external_userid, str(engine.now()))
-    behaviour.say(engine, corp, follow, by=behaviour.CUSTOMER, text=rng.choice(names.QUESTIONS))
+    behaviour.say(engine, corp, follow, by=behaviour.CUSTOMER, text=rng.choice(list(names.QUESTIONS)))
     note(engine, corp, "reply", external_userid, userid, "")
     delay = _answers_after(member, rng)
     if delay is not None:
@@ -105,8 +105,8 @@ def guide_answers(engine: Engine, corp: Corp, userid: str, external_userid: str)
     follow = corp.follow(userid, external_userid)
     if follow is None or follow.deleted_at or corp.member(userid) is None:
         return
-    rng = engine.draw("answer", userid, external_userid, str(engine.now()))
-    behaviour.say(engine, corp, follow, by=behaviour.GUIDE, text=rng.choice(names.ANSWERS))
+    asked = corp.chats[pair_key(follow.userid, external_userid)].messages[-1][2]
+    behaviour.say(engine, corp, follow, by=behaviour.GUIDE, text=names.QUESTIONS.get(asked, "好的"))
 
 
 def _answers_after(member: Member, rng: random.Random) -> float | None:
