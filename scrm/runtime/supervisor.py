@@ -199,6 +199,8 @@ class Stack:
         if "WECOM_API_BASE" not in environment.outside():
             self.simulator_url = f"http://127.0.0.1:{simulator}"
             environ["WECOM_API_BASE"] = f"{self.simulator_url}/cgi-bin/"
+            environ["WECHAT_API_BASE"] = f"{self.simulator_url}/api.weixin.qq.com/"
+            environ["WECOM_AUTHORIZE_URL"] = f"{self.simulator_url}/open.weixin.qq.com/connect/oauth2/authorize"
             arguments = self.state.data.get("simulator_args", programs.SIMULATOR_DEFAULTS)
             snapshot = self.state.path / "simulator.json.gz"
             wanted.insert(0, programs.simulator(port=simulator, snapshot=snapshot, arguments=arguments))
