@@ -152,3 +152,13 @@ def test_a_restart_keeps_what_was_set_up(tmp_path):
         simulator.act("settle")
         result = caller.ok("transfer_result", {"handover_userid": first, "takeover_userid": second})
         assert [row["status"] for row in result["customer"]] == [1]
+
+
+def test_days_that_the_clock_jumps_over_are_lived(caller):
+    before = len(deeds(caller))
+    caller.simulator.post("/_sim/switches", {"daily_rate": 0.5})
+    caller.simulator.post("/_sim/clock", {"advance_seconds": 2 * 86_400})
+    contacts = caller.simulator.corps()[0]["contacts"]
+    eventually(lambda: len(deeds(caller)) - before > 0.5 * contacts)
+    caller.simulator.post("/_sim/switches", {"daily_rate": 0.0})
+    caller.simulator.act("settle")

@@ -17,7 +17,7 @@ from wecom.simulator.world import LATE, NEVER, Corp, Follow, Group, Member, opaq
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 OF_INTEREST = 3.0  # how much likelier somebody opens what they care about
-MOST_PER_TICK = 200
+MOST_AT_ONCE = 5000
 
 Attachments = list[dict[str, Any]]
 
@@ -125,25 +125,32 @@ def begin_days(engine: Engine) -> None:
     living = {corpid for _, _, corpid, kind, _ in engine.agenda.heap if kind == "hour_passes"}
     for corp in engine.world.corps.values():
         if corp.corpid not in living:
-            engine.later(corp, HOUR, "hour_passes", "1")
+            _plan_hour(engine, corp, 1)
 
 
 @act("hour_passes", recurring=True)
-def hour_passes(engine: Engine, corp: Corp, number: str) -> None:
-    """Some customers do something; the next hour follows. Ends when `daily_rate` is 0."""
+def hour_passes(engine: Engine, corp: Corp, number: str, due: str) -> None:
+    """Some customers do something; the next hour follows. Ends when `daily_rate` is 0. Hours that the clock jumped over
+    are lived at once."""
     rate = engine.switches.daily_rate
     if rate <= 0:
         return
     rng = engine.draw("hour", corp.corpid, number)
-    expected = len(corp.customers) * rate / 24
+    hours = 1 + int(max(0.0, engine.clock.now() - float(due)) // HOUR)
+    expected = len(corp.customers) * rate / 24 * hours
     count = int(expected) + (rng.random() < expected % 1)
     followed = [mine for mine in corp.follows_of.values() if mine]
     weights = [len(mine) for mine in followed]
-    for mine in rng.choices(followed, weights, k=min(count, MOST_PER_TICK)) if followed else []:
+    for mine in rng.choices(followed, weights, k=min(count, MOST_AT_ONCE)) if followed else []:
         follow = mine.get(rng.choice(list(mine))) if mine else None
         if follow is not None and not follow.half and not follow.deleted_at:
             _live(engine, corp, rng, follow)
-    engine.later(corp, HOUR, "hour_passes", str(int(number) + 1))
+    _plan_hour(engine, corp, int(number) + 1)
+
+
+def _plan_hour(engine: Engine, corp: Corp, number: int) -> None:
+    due = engine.clock.now() + engine.clock.human(HOUR)
+    engine.agenda.schedule(due, corp.corpid, "hour_passes", str(number), str(due))
 
 
 def _live(engine: Engine, corp: Corp, rng: random.Random, follow: Follow) -> None:
