@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -107,6 +108,15 @@ def test_a_forged_signature_is_among_the_attempts(caller, receiver, switch):
     assert drained(caller, receiver) == []
     counts = counted(caller)
     assert (counts["attempts"], counts["bad_signature"], counts["given_up"]) == (3, 3, 1)
+
+
+def test_a_receiver_that_does_not_answer_in_time_is_refused(simulator):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection and says nothing
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        body = {"url": url, "token": TOKEN, "aes_key": AES_KEY, "timeout": 0.1}
+        answer = simulator.post(f"/_sim/corps/{simulator.corps()[1]['corpid']}/callback", body)
+    assert answer == {"ok": False, "error": "no answer within 0.1 s"}
+    assert simulator.corps()[1]["callback"] is None
 
 
 def test_with_a_welcome_of_the_console_there_is_no_code(caller, receiver, switch):

@@ -24,7 +24,7 @@ async def suites(request: web.Request) -> web.Response:
 @routes.post("/_sim/suites")
 async def set_suite(request: web.Request) -> web.Response:
     """{suite_id?, kind?, name?, provider?, secret?, token?, aes_key?, command_url?, data_url?, migrated?, trusted_ips?,
-    timeout?}: makes a suite, or changes that of the suite_id. A new command_url is verified by GET and gets a ticket."""
+    timeout?}: makes a suite or changes that of the suite_id. A new command_url is verified by GET and gets a ticket."""
     engine, body = request.app[ENGINE], await body_of(request)
     suite = engine.suites.suites.get(str(body.get("suite_id", "")))
     if suite is None:
