@@ -25,7 +25,7 @@ from django.conf import settings
 
 from wecom.errors import Throttled
 from wecom.policy import policy_of
-from wecom.store import connection
+from wecom.store import connection, is_away, note_away
 
 PATIENCE_SECONDS = 2.0
 FREQUENCY_LIMIT = 45009
@@ -220,20 +220,28 @@ def take(*, scope: str, api: str, provider: bool = False) -> None:
     """Take one call of `api` for `scope`, waiting up to two seconds for the corp's turn and as long for the address's.
 
     Raises Throttled; then nothing was taken."""
-    request, ticket = Request(scope, api, provider), uuid4().hex
-    booked, deadline = False, time.monotonic() + PATIENCE_SECONDS
-    try:
-        while True:
-            verdict, wait = ask(request, ticket=ticket, patience=deadline - time.monotonic(), booked=booked)
-            if verdict == GO:
-                return
-            if verdict == REFUSED:
-                raise throttled(api, wait)
-            if not booked:
-                booked, deadline = True, time.monotonic() + wait + PATIENCE_SECONDS
-            time.sleep(wait)
-    except redis.RedisError:
+    request = Request(scope, api, provider)
+    if is_away():
         _alone.take(request)
+        return
+    try:
+        _take_shared(request)
+    except redis.RedisError as trouble:
+        note_away(trouble)
+        _alone.take(request)
+
+
+def _take_shared(request: Request) -> None:
+    ticket, booked, deadline = uuid4().hex, False, time.monotonic() + PATIENCE_SECONDS
+    while True:
+        verdict, wait = ask(request, ticket=ticket, patience=deadline - time.monotonic(), booked=booked)
+        if verdict == GO:
+            return
+        if verdict == REFUSED:
+            raise throttled(request.api, wait)
+        if not booked:
+            booked, deadline = True, time.monotonic() + wait + PATIENCE_SECONDS
+        time.sleep(wait)
 
 
 def ask(
@@ -265,7 +273,8 @@ def block(*, scope: str, api: str) -> float:
     keys = [f"wecom:blocked:{scope}:{api}", f"wecom:strikes:{scope}:{api}"]
     try:
         return int(_script(store, _BLOCK)(keys=keys, args=[rest * 1000 for rest in BLOCKS], client=store)) / 1000
-    except redis.RedisError:
+    except redis.RedisError as trouble:
+        note_away(trouble)
         _alone.block(scope, api, BLOCKS[0])
         return BLOCKS[0]
 

@@ -9,7 +9,6 @@ Redis may lose everything at any time: that costs one gettoken. While Redis is a
 token that it saw, or fetches one for itself: one gettoken a process, and no failed call."""
 
 import hashlib
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -19,9 +18,7 @@ import redis
 
 from wecom import errors
 from wecom.policy import error_of
-from wecom.store import connection
-
-logger = logging.getLogger("wecom")
+from wecom.store import connection, is_away, note_away
 
 LEASE_SECONDS = 20
 """longer than a gettoken with its timeout; a fetcher that died is replaced after this"""
@@ -51,11 +48,12 @@ class Tokens:
 
     def get(self, fetch: Fetch) -> str:
         """A token that was good when it was stored. Raises Misconfigured (bad secret…), Unreachable."""
-        try:
-            return self._shared(fetch)
-        except redis.RedisError as trouble:
-            logger.warning("wecom.token.no_store", extra={"reason": type(trouble).__name__})
-            return _own.get(self._token, self._api, lambda: self._fetched(fetch))
+        if not is_away():
+            try:
+                return self._shared(fetch)
+            except redis.RedisError as trouble:
+                note_away(trouble)
+        return _own.get(self._token, self._api, lambda: self._fetched(fetch))
 
     def drop(self, token: str) -> None:
         """Forget this token if it is still the stored one."""
@@ -63,7 +61,7 @@ class Tokens:
         try:
             connection().eval(_DELETE_IF_SAME, 1, self._token, token)
         except redis.RedisError as trouble:  # what comes back with it is dropped by the next call that it fails
-            logger.warning("wecom.token.no_store", extra={"reason": type(trouble).__name__})
+            note_away(trouble)
 
     def forget(self) -> None:
         """Keep nothing of this secret: the app is not ours any more."""

@@ -1,5 +1,7 @@
 """What becomes of each of WeCom's codes: the official list's classes, written down once more, against the policy."""
 
+import re
+
 import pytest
 from django.utils import translation
 
@@ -50,6 +52,8 @@ CLASSES = {
     """,
 }
 CODES = [(int(code), kind) for kind, codes in CLASSES.items() for code in codes.split()]
+
+CHINESE = re.compile("[\u4e00-\u9fff]")
 
 ACTS = {
     "R": {Act.BUSY, Act.AGAIN, Act.EARLY, Act.WAIT},
@@ -105,11 +109,10 @@ def test_every_code_ends_in_words_for_people_in_both_languages():
     for code in TABLE:
         error = error_of(code, api="x")
         with translation.override("zh-hans"):
-            said = str(error.detail)
+            assert CHINESE.search(str(error.detail)), code
         with translation.override("en"):
-            assert str(error.detail) != said, code
-            assert str(error.detail).isascii(), code
-            assert str(error.remedy).replace("›", "").replace("“", "").replace("”", "").isascii() or not error.remedy
+            assert error.detail, code
+            assert not CHINESE.search(f"{error.detail} {error.remedy}"), code
 
 
 @pytest.mark.parametrize(
