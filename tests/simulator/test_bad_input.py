@@ -15,6 +15,7 @@ from wecom.simulator.endpoints import ENDPOINTS
 from wecom.simulator.engine import Engine
 from wecom.simulator.seed import make_world
 from wecom.simulator.wire import Binary, Call, answer
+from wecom.simulator.world import App
 
 WORLD = make_world(seed=3, guides=3, contacts=20, corps=1, confirm_rate=1.0, now=1_700_000_000)
 CORP = next(iter(WORLD.corps.values()))
@@ -25,7 +26,8 @@ FIELDS = """
     userid external_userid sender text attachments chat_type chat_id_list tag_filter visible_range tag_id group_id tag
     id name order add_tag remove_tag userid_list cursor limit start_time end_time type scene user party state config_id
     msgid moment_id welcome_code touser toparty msgtype agentid remark remark_mobiles chat_id owner_filter status_filter
-    unionid openid subject_type group_name conclusions image filter_type
+    unionid openid subject_type group_name conclusions image filter_type auth_code auth_corpid permanent_code
+    template_card response_code userids button external_userid_list templateid_list session_info pre_auth_code
 """.split()  # noqa: SIM905
 NAMES = ["content", "msgtype", "image", "link", "user_list", "tag_list", "group_list", "sender_list", "name"]
 
@@ -54,9 +56,9 @@ values = st.recursive(
 
 @pytest.mark.parametrize("path", sorted(ENDPOINTS))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(body=st.dictionaries(st.sampled_from(FIELDS), values, max_size=8))
-def test_every_call_answers_nonsense_with_an_errcode(path: str, body: dict[str, Any]) -> None:
-    assert isinstance(errcode_of(path, body), int)
+@given(body=st.dictionaries(st.sampled_from(FIELDS), values, max_size=8), as_provider=st.booleans())
+def test_every_call_answers_nonsense_with_an_errcode(path: str, body: dict[str, Any], as_provider: bool) -> None:
+    assert isinstance(errcode_of(path, body, as_provider=as_provider), int)
 
 
 TEXT = {"text": {"content": "x"}}
@@ -83,14 +85,21 @@ def test_nonsense_that_is_easily_overlooked(path: str, body: dict[str, Any], err
     assert errcode_of(path, body) == errcode
 
 
-def errcode_of(path: str, body: dict[str, Any]) -> int:
+def errcode_of(path: str, body: dict[str, Any], *, as_provider: bool = False) -> int:
     """Answer a call in this process; the body is the query, too."""
     engine = Engine(world=WORLD, clock=Clock())
     engine.limits.enabled = False
-    token, _ = engine.tokens.issue(corp=CORP, app=CORP.apps[0], now=engine.clock.now())
-    query = {"access_token": token} | {name: str(value) for name, value in body.items()}
+    now = engine.clock.now()
+    suite = engine.suites.make(kind="customized", name="x")
+    app = App(1000009, "x", "secret", "customized", suite_id=suite.suite_id) if as_provider else CORP.apps[0]
+    tokens = {
+        "access_token": engine.tokens.issue(corp=CORP, app=app, now=now)[0],
+        "suite_access_token": engine.tokens.issue_suite(suite, now=now)[0],
+        "provider_access_token": engine.tokens.issue_provider(suite.provider, now=now)[0],
+    }
+    query = tokens | {name: str(value) for name, value in body.items()}
     result = answer(Call(engine=engine, endpoint=ENDPOINTS[path], query=query, body=dict(body), ip="127.0.0.1"))
-    return 0 if isinstance(result, Binary) else int(json.loads(json.dumps(result))["errcode"])
+    return 0 if isinstance(result, Binary) else int(json.loads(json.dumps(result)).get("errcode", 0))
 
 
 @pytest.mark.parametrize(

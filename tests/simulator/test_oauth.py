@@ -174,6 +174,24 @@ def test_wechats_session_brings_the_unionid_that_leads_to_the_customer(caller, p
     assert found["external_userid"] == person["external_userid"]
 
 
+def test_somebody_new_is_pending_until_they_add_a_guide(caller, program):
+    door = f"/_sim/mini_programs/{program['appid']}/login"
+    query = {"appid": program["appid"], "secret": program["secret"], "grant_type": "authorization_code"}
+    code = caller.simulator.post(door, {"unionid": "oStrangerWithUnionid"})["js_code"]
+    session = wechat(caller, "sns/jscode2session", js_code=code, **query)
+    assert session["unionid"] == "oStrangerWithUnionid"
+    pending = caller.post("idconvert/unionid_to_external_userid", session)["pending_id"]
+
+    scan = caller.simulator.act("scan", userid=caller.guides()[0], unionid=session["unionid"])
+
+    known = caller.post("idconvert/unionid_to_external_userid", session)
+    assert known["external_userid"] == scan["external_userid"]
+    told = caller.post("idconvert/batch/external_userid_to_pending_id", {"external_userid": [scan["external_userid"]]})
+    assert told["result"][0]["pending_id"] == pending
+    again = wechat(caller, "sns/jscode2session", js_code=caller.simulator.post(door, session)["js_code"], **query)
+    assert again["openid"] == session["openid"]
+
+
 def test_wecoms_session_brings_the_member(caller, program):
     userid = caller.guides()[0]
     opened = caller.simulator.post(f"/_sim/mini_programs/{program['appid']}/login", {"userid": userid})

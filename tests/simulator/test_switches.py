@@ -110,6 +110,24 @@ def test_a_forged_signature_is_among_the_attempts(caller, receiver, switch):
     assert (counts["attempts"], counts["bad_signature"], counts["given_up"]) == (3, 3, 1)
 
 
+def test_a_pressed_card_tells_what_was_chosen(caller, receiver):
+    option = {"question_key": "when", "option_list": [{"id": "now", "text": "现在"}, {"id": "late", "text": "晚点"}]}
+    card = {"card_type": "vote_interaction", "task_id": "vote-1", "main_title": {"title": "何时"}, "checkbox": option}
+    card["submit_button"] = {"text": "提交", "key": "submit"}
+    guide = caller.guides()[0]
+    body = {"touser": guide, "agentid": caller.agentid, "msgtype": "template_card", "template_card": card}
+    msgid = caller.post("message/send", body)["msgid"]
+    press = {"userid": guide, "key": "submit", "selected": {"when": ["now", "late"]}}
+    code = caller.simulator.post(f"/_sim/messages/{msgid}/press", press)["response_code"]
+
+    event = drained(caller, receiver)[0]
+
+    assert (event["Event"], event["FromUserName"], event["EventKey"]) == ("template_card_event", guide, "submit")
+    assert (event["TaskId"], event["ResponseCode"], event["AgentID"]) == ("vote-1", code, str(caller.agentid))
+    chosen = event["SelectedItems"]["SelectedItem"]
+    assert (chosen["QuestionKey"], chosen["OptionIds"]["OptionId"]) == ("when", ["now", "late"])
+
+
 def test_a_receiver_that_does_not_answer_in_time_is_refused(simulator):
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection and says nothing
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"

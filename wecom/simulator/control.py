@@ -10,8 +10,9 @@ from aiohttp import web
 from wecom.simulator import acts, crypto, habits, phone, quota, snapshot
 from wecom.simulator.control_base import ENGINE, Answer, BadRequest, body_of, reply, text_of
 from wecom.simulator.faults import Fault
+from wecom.simulator.logins import openid_of
 from wecom.simulator.outbound import VERIFY_WITHIN
-from wecom.simulator.world import Callback, Corp, opaque_id
+from wecom.simulator.world import Callback, Corp
 
 SAVER: web.AppKey[snapshot.Saver] = web.AppKey("saver", snapshot.Saver)
 
@@ -103,7 +104,7 @@ async def people(request: web.Request) -> web.Response:
             {
                 "external_userid": customer.external_userid,
                 "unionid": customer.unionid,
-                "openid": opaque_id("o", f"{corp.seed}:openid:{customer.external_userid}", 28),
+                "openid": openid_of(corp, customer.external_userid),
                 "name": customer.name,
                 "follows": follows,
                 "interests": customer.interests,

@@ -54,7 +54,8 @@ async def add_mini_program(request: web.Request) -> web.Response:
 
 @routes.post("/_sim/mini_programs/{appid}/login")
 async def mini_program_login(request: web.Request) -> web.Response:
-    """{external_userid | userid} → {js_code, openid}: that person opens the mini program (wx.login, qy.login)."""
+    """{external_userid | userid | unionid} → {js_code, openid}: that person opens the mini program (wx.login,
+    qy.login); a unionid that no customer has is somebody new."""
     engine, body = request.app[ENGINE], await body_of(request)
     program = engine.logins.mini_programs.get(request.match_info["appid"])
     if program is None:
@@ -62,7 +63,8 @@ async def mini_program_login(request: web.Request) -> web.Response:
     corp = engine.world.corps[program.corpid]
     person = _person(corp, body)
     code = engine.logins.new_code(program.appid, person, now=engine.clock.now())
-    return reply({"js_code": code, "openid": openid_of(corp, person.external_userid or person.userid)})
+    who = person.external_userid or person.unionid or person.userid
+    return reply({"js_code": code, "openid": openid_of(corp, who)})
 
 
 @routes.post("/_sim/jssdk/check")
@@ -127,4 +129,8 @@ def _person(corp: Corp, body: Answer) -> Person:
         raise BadRequest("userid: unknown")
     if external_userid and external_userid not in corp.customers:
         raise BadRequest("external_userid: unknown")
-    return Person(corp.corpid, userid=userid, external_userid=external_userid)
+    unionid = str(body.get("unionid") or "")
+    known = corp.by_unionid.get(unionid)
+    if known is not None and not external_userid:
+        external_userid = known.external_userid
+    return Person(corp.corpid, userid=userid, external_userid=external_userid, unionid=unionid)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 MODES = {"timeout_before", "timeout_after", "reset", "reset_after", "http_500", "http_500_after", "errcode", "slow"}
 MODES |= {"garbage", "garbage_after"}  # HTTP 200 with an answer that was cut
-HAPPENS_AFTER = {"timeout_after", "reset_after", "http_500_after", "garbage_after"}  # the effect takes place, the answer is lost
+# The effect takes place, the answer is lost.
+HAPPENS_AFTER = {"timeout_after", "reset_after", "http_500_after", "garbage_after"}
 
 
 @dataclass

@@ -176,9 +176,10 @@ async def js_code_to_session(request: web.Request) -> web.Response:
     known.used = True
     corp = engine.world.corps[program.corpid]
     customer = corp.customers.get(known.person.external_userid)
-    who = known.person.external_userid or known.person.userid
+    who = known.person.external_userid or known.person.unionid or known.person.userid
+    unionid = customer.unionid if customer else known.person.unionid
     answer = {"openid": openid_of(corp, who), "session_key": engine.logins.session_key(known.person.userid)}
-    return reply(answer | ({"unionid": customer.unionid} if customer and customer.unionid else {}))
+    return reply(answer | ({"unionid": unionid} if unionid else {}))
 
 
 @routes.get(f"{WECHAT}/cgi-bin/token")

@@ -17,11 +17,12 @@ PRIVATE = "snsapi_privateinfo"
 
 @dataclass(frozen=True)
 class Person:
-    """Who sits at the browser or holds the phone: a member, a customer, or (neither) a stranger."""
+    """Who sits at the browser or holds the phone: a member, a customer, or a stranger, perhaps with a unionid."""
 
     corpid: str
     userid: str = ""
     external_userid: str = ""
+    unionid: str = ""
 
 
 @dataclass
@@ -110,6 +111,16 @@ class Logins:
         self.mini_programs[made] = MiniProgram(made, key, corp.corpid, name)
         return self.mini_programs[made]
 
+    def dump(self) -> list[list[str]]:
+        """What a snapshot keeps: the mini programs."""
+        return [[each.appid, each.secret, each.corpid, each.name] for each in self.mini_programs.values()]
+
+    def restore(self, programs: list[list[str]]) -> None:
+        """Take up what a snapshot kept."""
+        self.mini_programs = {
+            appid: MiniProgram(appid, secret, corpid, name) for appid, secret, corpid, name in programs
+        }
+
     def wechat_token(self, program: MiniProgram, *, now: float, stable: bool) -> tuple[str, int]:
         """WeChat's token of a mini program. A new one ends the old about five minutes later; `stable` keeps it."""
         if stable and program.tokens and program.tokens[-1][1] > now:
@@ -120,8 +131,11 @@ class Logins:
 
 
 def openid_of(corp: Corp, external_userid: str) -> str:
-    """The openid of a customer in the corp's mini programs and official accounts."""
-    return opaque_id("o", f"{corp.seed}:openid:{external_userid}", 28)
+    """The openid of a person in the corp's mini programs and official accounts: of a customer by external_userid, of
+    anybody by unionid, which for one person come to the same."""
+    customer = corp.customers.get(external_userid)
+    who = customer.unionid if customer and customer.unionid else external_userid
+    return opaque_id("o", f"{corp.seed}:openid:{who}", 28)
 
 
 def mobile_of(userid: str) -> str:

@@ -70,6 +70,7 @@ def dump(engine: Engine) -> str:
         "agenda": engine.agenda.heap,
         "corps": [_dump_corp(corp) for corp in engine.world.corps.values()],
         "suites": engine.suites.dump(),
+        "mini_programs": engine.logins.dump(),
         "journal": _table(Row, engine.journal.rows),
         "contents": engine.journal.contents,
     }
@@ -122,6 +123,7 @@ def read(path: Path) -> Engine:
     engine.agenda.restore(state["agenda"])
     if "suites" in state:
         engine.suites.restore(state["suites"])
+    engine.logins.restore(state.get("mini_programs", []))
     engine.journal.contents = {mark: (text, rest) for mark, (text, rest) in state["contents"].items()}
     for row in _records(Row, state["journal"]):
         engine.journal.add(row)

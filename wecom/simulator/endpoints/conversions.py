@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wecom.simulator.errors import Refused
+from wecom.simulator.logins import openid_of
 from wecom.simulator.wire import Body, Call, endpoint
 from wecom.simulator.world import Corp, opaque_id
 
@@ -104,11 +105,6 @@ def _served(corp: Corp) -> Any:
                     "chat_name": group.name,
                     "add_time": person.join_time,
                 }
-
-
-def openid_of(corp: Corp, external_userid: str) -> str:
-    """The customer's openid at the corp's mini program."""
-    return opaque_id("o", f"{corp.seed}:openid:{external_userid}", 28)
 
 
 def opengid_of(corp: Corp, chat_id: str) -> str:
