@@ -206,8 +206,9 @@ def told(request: HttpRequest, text: str) -> None:
 
 def told_problem(request: HttpRequest, refusal: errors.DomainError) -> None:
     """A line on the next page that says what was refused, with its fields and remedy."""
-    fields = " ".join(f"{error.message} {error.remedy}".strip() for error in refusal.errors)
-    messages.error(request, " ".join(str(x) for x in (refusal.detail, fields, refusal.remedy) if x))
+    fields = (text for error in refusal.errors for text in (error.message, error.remedy))
+    said = (str(text) for text in (refusal.detail, *fields, refusal.remedy) if text)
+    messages.error(request, " ".join(dict.fromkeys(said)))  # a refusal of one field says the same of both
 
 
 def need(request: BrandRequest, capability: Capability) -> None:

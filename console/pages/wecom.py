@@ -38,7 +38,7 @@ def corp_list(request: BrandRequest) -> HttpResponse:
 def connect(request: BrandRequest) -> HttpResponse:
     """The form. WeCom is asked first; only what it accepts is saved."""
     offered = [(suite, has_ticket(suite)) for suite in suites.offered()]
-    context: dict[str, Any] = {"modes": QuotaMode.choices, "typed": request.POST, "suites": offered}
+    context: dict[str, Any] = {"modes": QuotaMode.choices, "typed": request.POST or request.GET, "suites": offered}
     if request.method == "POST":
         try:
             connected = corps.connect(
