@@ -7,10 +7,11 @@ class CampaignsConfig(AppConfig):
     verbose_name = _("触达")
 
     def ready(self) -> None:
-        from campaigns import conditions, merging, sop, welcome
+        from campaigns import conditions, erasure, merging, sop, welcome
         from events import reactors
 
         reactors.register(reactors.Reactor(name=sop.REACTOR, types=None, handle=sop.react))
         conditions.register()
         welcome.register()
         merging.register_own()
+        erasure.register_own()

@@ -151,8 +151,8 @@ class ContactLookup(BrandAPIView):
         responses=ContactDetailOut,
     )
     def get(self, request: Request) -> Response:
-        """The contact of exactly one identity (the survivor, after a merge). 404 while nobody we know has it: a mini-program's visitor becomes a
-        contact when a guide is added."""
+        """The contact of exactly one identity. 404 while nobody we know has it: a mini-program's visitor becomes a
+        contact when a guide is added, or when the log-in is linked."""
         ref = {name: value for name, value in request.query_params.items() if name != "id"}
         with brand_scope(self.brand_id):
             contact = identity.find(ref)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
-from contacts import profile_changes, settling
+from contacts import erasure, profile_changes, settling
 from contacts.groups import NEWS, link_members
 from contacts.identity import Attached, Claim, Draft, Key, Ready, attach, canonical
 from contacts.models import Follow, Identity, Staff
@@ -146,6 +146,8 @@ def befriend(
         several = {owner[each] for each, same in listed.people.items() if len(same) > 1}
         plain = attached.created - attached.shared - several
         settle_main_guide({contact for _staff, contact in chain(new, revived) if contact not in plain})
+    if not first_run:
+        erasure.keep_bare(contact_ids)
     if attached.fresh:
         link_members(corp=corp, fresh=attached.fresh)
     if not first_run:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from contacts.models import Identity
+from contacts.models import Contact, Identity
 from contacts.strengths import is_strong, slot
 
 Key = tuple[str, str]
@@ -34,7 +34,7 @@ class Settled:
 
 def settle(claims: Sequence[Shown], known: dict[Key, int]) -> Settled:
     """Decide each claim's owner; identities that are new enter `known`. Scoped; at most one query."""
-    had = _values_of(claims, known)
+    had, closed = _values_of(claims, known)
     done = Settled()
     for place, claim in enumerate(claims, 1):
         deciding = [key for key in claim.keys if is_strong(key[0])] or list(claim.keys)
@@ -46,10 +46,13 @@ def settle(claims: Sequence[Shown], known: dict[Key, int]) -> Settled:
             owner, anchor = -len(done.new), deciding[0]
         values = had.setdefault(owner, {})
         for other, key in hits:
-            if other != owner and is_strong(key[0]):
+            if other != owner and is_strong(key[0]) and not {owner, other} & closed:
                 theirs = had.setdefault(other, {})
                 told = done.conflicts if values.keys() & theirs.keys() else done.unions
                 told.append((owner, other, key))
+        if owner in closed:
+            done.owners.append(owner)
+            continue
         for key in claim.keys:
             if key not in known:
                 place_of = slot(*key)
@@ -63,17 +66,20 @@ def settle(claims: Sequence[Shown], known: dict[Key, int]) -> Settled:
     return done
 
 
-def _values_of(claims: Sequence[Shown], known: Mapping[Key, int]) -> dict[int, dict[str, str]]:
-    """What is filled already (slot → value) of contacts that may gain an identity or be united with another."""
+def _values_of(claims: Sequence[Shown], known: Mapping[Key, int]) -> tuple[dict[int, dict[str, str]], set[int]]:
+    """What is filled already (slot → value) of contacts that may gain an identity or be united with another, and
+    which of them were erased: these learn nothing new."""
     asked: set[int] = set()
     for claim in claims:
         owners = {known[key] for key in claim.keys if key in known}
         if owners and (len(owners) > 1 or any(key not in known for key in claim.keys)):
             asked |= owners
     values: dict[int, dict[str, str]] = {each: {} for each in asked}
-    if asked:
-        rows = Identity.objects.filter(contact__in=asked).values_list("contact_id", "type", "value")
-        for contact, type_, value in rows:
-            if filled := slot(type_, value):
-                values[contact][filled] = value
-    return values
+    if not asked:
+        return values, set()
+    rows = Identity.objects.filter(contact__in=asked).values_list("contact_id", "type", "value")
+    for contact, type_, value in rows:
+        if filled := slot(type_, value):
+            values[contact][filled] = value
+    # The row of somebody erased is hidden, that of everybody else who owns an identity is there.
+    return values, asked - set(Contact.objects.filter(pk__in=asked).values_list("pk", flat=True))

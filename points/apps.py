@@ -8,8 +8,9 @@ class PointsConfig(AppConfig):
 
     def ready(self) -> None:
         from events import reactors
-        from points import conditions, merging, rules
+        from points import conditions, erasure, merging, rules
 
         reactors.register(reactors.Reactor(name=rules.REACTOR, types=None, handle=rules.react))
         conditions.register()
         merging.register_own()
+        erasure.register_own()

@@ -7,7 +7,11 @@ from django.conf import settings
 from django.db import connections
 
 # DDL that the product needs at run time: functions that run as the owner.
-OWNER_FUNCTIONS = ("ensure_event_partition(timestamptz)", "refresh_statistics(text[])")
+OWNER_FUNCTIONS = (
+    "ensure_event_partition(timestamptz)",
+    "redact_audit(text[])",
+    "refresh_statistics(text[])",
+)
 
 _GRANTABLE = """
     SELECT relname FROM pg_class

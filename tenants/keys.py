@@ -17,6 +17,8 @@ SCOPES = {
     "events:write": _("写入行为事件"),
     "contacts:read": _("查看客户"),
     "contacts:read_phone": _("查看完整手机号"),
+    "contacts:write": _("关联、合并与拆分客户"),
+    "contacts:personal_data": _("导出与删除个人数据"),
     "tags:read": _("查看标签"),
     "tags:write": _("给客户打标签"),
     "segments:read": _("查看人群"),

@@ -89,6 +89,7 @@ class Cast:
 
 
 ALL_SCOPES = ["events:write", "contacts:read", "segments:read", "segments:write", "pushes:read", "pushes:write"]
+ALL_SCOPES += ["contacts:write", "contacts:personal_data"]
 ALL_SCOPES += ["points:read", "points:write", "tags:read", "tags:write", "webhooks:read", "webhooks:write"]
 
 

@@ -1,0 +1,217 @@
+"""Erasing one person's data (PIPL article 47): from every table, for good.
+
+Each app says what it forgets and how (`register`); tables tied to contacts that nobody speaks for lose their rows.
+What must stay, stays without the person: ledger entries, sent deliveries and the audit trail keep their numbers.
+
+Somebody who is still a friend stays in WeCom, whose list we read every day. So the bare friendship is kept with the
+hidden contact's number, and both are written to no more than that: the next sync does not profile the person again.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from contacts import gone
+from contacts.merging import spoken_for
+from contacts.models import Contact, Follow, Identity, IdentityConflict, Merge, MergeMoved
+from contacts.sets import as_array, execute, touched
+from scrm.lib.errors import FieldError, Invalid, found
+from tenants import audit
+from tenants.actors import Actor
+from tenants.scope import current_brand_id
+
+ERASED = "erased"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whom the erasers are asked to forget."""
+
+    brand: int
+    contact_id: int
+    ids: list[int]
+    """the contact and all that were merged into it"""
+    words: list[str]
+    """what texts may know the person by: values of identities, phone numbers, external_userids"""
+    friend: bool
+    """still a friend of a guide"""
+    at: datetime
+
+
+Eraser = Callable[[Person], int]
+_erasers: dict[str, Eraser] = {}
+_tables: set[str] = set()
+
+
+def register(name: str, eraser: Eraser, *, tables: tuple[str, ...] = ()) -> None:
+    """`eraser` forgets a person in its app and says how many rows that touched; it speaks for `tables`.
+
+    Called in `AppConfig.ready()`, run in the person's brand scope, in order of registration."""
+    _erasers[name] = eraser
+    _tables.update(tables)
+
+
+def erase(*, contact_id: int, typed_name: str, reason: str, actor: Actor, at: datetime) -> dict[str, int]:
+    """Erase a person; rows touched per eraser. Scoped, audited without the person's data.
+
+    `typed_name` confirms: the contact's name, or its number when it has none. Raises NotFound, or Invalid when the
+    name does not match or there is no reason."""
+    contact = found(Contact.objects.select_for_update(of=("self",)).filter(pk=contact_id))
+    _confirm(contact, typed_name, reason)
+    person = _person(contact, at)
+    touched_rows: dict[str, int] = {}
+    with gone.shown():
+        for name, eraser in _erasers.items():
+            touched_rows[name] = eraser(person)
+        for table in sorted(_unspoken()):
+            touched_rows[table] = _delete(table, person)
+        touched_rows["contacts"] = _forget_contact(person)
+    audit.record(
+        actor=actor,
+        action="contact.erase",
+        object_type="contact",
+        object_id=contact_id,
+        after={"reason": reason, "rows": {name: rows for name, rows in touched_rows.items() if rows}},
+        at=at,
+    )
+    return touched_rows
+
+
+def name_to_type(contact: Contact) -> str:
+    """What has to be typed to confirm."""
+    return contact.name.strip() or str(contact.pk)
+
+
+def keep_bare(contact_ids: list[int]) -> int:
+    """Take out again what a list from WeCom wrote to friendships of erased people. Scoped; how many."""
+    with gone.shown():
+        return touched(
+            """UPDATE contacts_follow f SET remark = '', description = '', state = '', corp_tag_ids = '{}'
+               FROM contacts_contact c
+               WHERE c.brand_id = current_setting('orchard.brand_id')::bigint AND c.erased_at IS NOT NULL
+                 AND c.id = ANY (%(ids)s::bigint[]) AND f.brand_id = c.brand_id AND f.contact_id = c.id
+                 AND (f.remark <> '' OR f.description <> '' OR f.state <> '' OR f.corp_tag_ids <> '{}')""",
+            ids=as_array(contact_ids),
+        )
+
+
+def _confirm(contact: Contact, typed_name: str, reason: str) -> None:
+    wrong = []
+    if typed_name.strip() != name_to_type(contact):
+        wrong.append(FieldError("typed_name", "erase.name", _("输入的名字与这位客户不一致。"), _("照原样输入昵称。")))
+    if not 0 < len(reason.strip()) <= 200:
+        wrong.append(FieldError("reason", "reason.missing", _("请写下理由，最多 %d 个字符。") % 200))
+    if wrong:
+        raise Invalid(_("没有删除。"), errors=wrong)
+
+
+def _person(contact: Contact, at: datetime) -> Person:
+    with gone.shown():
+        aliases = list(Contact.objects.filter(merged_into=contact).order_by("pk"))
+    ids = [contact.pk, *(each.pk for each in aliases)]
+    values = list(Identity.objects.filter(contact__in=ids).values_list("value", flat=True))
+    follows = Follow.objects.filter(contact__in=ids)
+    words = {*values, *(value.partition(":")[2] for value in values if ":" in value)}
+    words |= {*follows.values_list("external_userid", flat=True), *(each.phone for each in (contact, *aliases))}
+    return Person(
+        brand=current_brand_id(),
+        contact_id=contact.pk,
+        ids=ids,
+        words=sorted(word for word in words if len(word) > 3),
+        friend=follows.filter(lost_at=None).exists(),
+        at=at,
+    )
+
+
+def _unspoken() -> set[str]:
+    own = {"contacts_contact", "contacts_follow", "contacts_identity", "contacts_groupmember", "events_event"}
+    return set(spoken_for()) - own - _tables
+
+
+def _delete(table: str, person: Person) -> int:
+    return touched(
+        f"DELETE FROM {table} WHERE brand_id = %(brand)s AND contact_id = ANY (%(ids)s)",  # noqa: S608 - our tables
+        brand=person.brand,
+        ids=person.ids,
+    )
+
+
+def _forget_contact(person: Person) -> int:
+    """The log, identities, friendships, group memberships, journal and row of the person."""
+    ids, brand = person.ids, person.brand
+    rows = touched(
+        """DELETE FROM events_event e WHERE e.brand_id = %(brand)s AND (e.contact_id = ANY (%(ids)s)
+             OR e.contact_id IS NULL AND (e.identity_type, e.identity_value) IN (
+               SELECT i.type, i.value FROM contacts_identity i
+               WHERE i.brand_id = %(brand)s AND i.contact_id = ANY (%(ids)s)))""",
+        brand=brand,
+        ids=ids,
+    )
+    follows = Follow.objects.filter(contact__in=ids)
+    rows += follows.filter(lost_at__isnull=False).delete()[0]
+    live = set(follows.values_list("external_userid", flat=True))
+    execute(
+        """UPDATE contacts_follow SET remark = '', description = '', state = '', corp_tag_ids = '{}',
+             last_interacted_at = NULL WHERE brand_id = %(brand)s AND contact_id = ANY (%(ids)s)""",
+        brand=brand,
+        ids=ids,
+    )
+    # What WeCom lists the friend by stays, or the next list would make a new contact of them.
+    kept = [
+        row.pk
+        for row in Identity.objects.filter(contact__in=ids, type=Identity.Type.EXTERNAL_USERID)
+        if row.value.partition(":")[2] in live
+    ]
+    rows += Identity.objects.filter(contact__in=ids).exclude(pk__in=kept).delete()[0]
+    Identity.objects.filter(pk__in=kept).update(seen_with=None)
+    rows += touched(
+        "DELETE FROM contacts_groupmember WHERE brand_id = %(brand)s AND contact_id = ANY (%(ids)s)",
+        brand=brand,
+        ids=ids,
+    )
+    merges = Merge.objects.filter(Q(survivor__in=ids) | Q(loser__in=ids))
+    MergeMoved.objects.filter(merge__in=merges).delete()
+    # What was merged can't be split any more: there is nothing left to give back.
+    merges.filter(split_at=None).update(split_at=person.at, split_reason=ERASED)
+    merges.update(before=None, after=None, evidence={}, reason="")
+    IdentityConflict.objects.filter(Q(contact__in=ids) | Q(other__in=ids)).delete()
+    return rows + touched(
+        """UPDATE contacts_contact SET name = '', avatar = '', gender = 0, phone = '', main_guide_id = NULL,
+             source_state = '', first_added_at = NULL, last_active_at = NULL, lost_at = NULL,
+             gone_at = coalesce(gone_at, %(at)s), erased_at = %(at)s
+           WHERE brand_id = %(brand)s AND id = ANY (%(ids)s)""",
+        brand=brand,
+        ids=ids,
+        at=person.at,
+    )
+
+
+def forget_inbox(person: Person) -> int:
+    """Callbacks about the person keep their kind and time, and lose what they say."""
+    return touched(
+        """UPDATE wecom_inboxitem SET payload = '{"erased": true}', error = ''
+           WHERE brand_id = %(brand)s AND EXISTS (
+             SELECT FROM unnest(%(words)s::text[]) AS word WHERE strpos(payload::text, word) > 0)""",
+        brand=person.brand,
+        words=person.words,
+    )
+
+
+def forget_audit(person: Person) -> int:
+    """The trail keeps who did what and when; values that name the person go. And the answers kept for repeats."""
+    kept = touched(
+        """DELETE FROM tenants_idempotentresponse WHERE brand_id = %(brand)s AND EXISTS (
+             SELECT FROM unnest(%(words)s::text[]) AS word WHERE strpos(response::text, word) > 0)""",
+        brand=person.brand,
+        words=person.words,
+    )
+    return kept + int(execute("SELECT redact_audit(%(words)s::text[])", words=person.words)[0][0])
+
+
+def register_own() -> None:
+    """Called when the app starts."""
+    register("wecom.inbox", forget_inbox)
+    register("tenants.audit", forget_audit)
