@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from django.apps import apps
 from django.db import connection
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from contacts.models import Identity
+from contacts import merging
+from contacts.models import Identity, IdentityConflict
 from scrm.lib.ids import made_id
 from tenants.scope import brand_scope
 from tenants.tables import TenantModel
@@ -41,9 +43,13 @@ class World:
                 id=key, contact=contact, type="unionid", value="o-chen", first_seen_at=contact.created_at
             )
         made.ids = {"contact_id": contact.pk, "corp_id": cast.corp.pk, "staff_id": cast.bob.pk}
+        made._contradict(contact.pk)
         made.ids["tag_id"] = made._made("tags", {"name": "果园·婴童"})
         made._done("post", f"tags/{made.ids['tag_id']}/give", {"contacts": [{"id": contact.pk}]})
         made.ids["segment_id"] = made._made("segments", {"name": "果园·沉默", "tree": {"all": []}})
+        named = {"name": "果园·名单", "tree": {"all": []}}
+        made.ids["static_id"] = int(made._done("post", "segments", named, key="static")["id"])
+        made._done("put", f"segments/{made.ids['static_id']}/mode", {"mode": "static"})
         made.ids["content_id"] = made._made("contents", {"name": "果园·会员日", "text": "果园签到有礼"})
         variants = [{"content_id": made.ids["content_id"]}]
         body = {"name": "果园·推送", "segment_id": made.ids["segment_id"], "variants": variants}
@@ -51,6 +57,17 @@ class World:
         made.ids["webhook_id"] = made._made("webhooks", _webhook(made.ids))
         made._done("post", "points/grants", {"contact": {"unionid": "o-chen"}, "points": 50}, key="果园".encode().hex())
         return made
+
+    def _contradict(self, contact_id: int) -> None:
+        """Two more contacts: one that may be the first, one that was found to be the second."""
+        second, third = self.cast.contact("果园·二"), self.cast.contact("果园·三")
+        self.ids |= {"other_id": second.pk, "conflict_id": 77}
+        with brand_scope(self.cast.brand.pk):
+            IdentityConflict.objects.create(
+                id=UUID(int=77), contact_id=contact_id, other=second, evidence={}, seen_at=second.created_at
+            )
+            wanted = [merging.Wanted(second.pk, third.pk)]
+            [self.ids["merge_id"]] = merging.merge(wanted=wanted, at=second.created_at)
 
     def _made(self, path: str, body: dict[str, Any]) -> int:
         return int(self._done("post", path, body, key=path)["id"])
@@ -113,6 +130,14 @@ def _events(ids: dict[str, int]) -> dict[str, Any]:
     return {"events": [item]}
 
 
+def _overlap(ids: dict[str, int]) -> dict[str, Any]:
+    return {"segments": [ids["segment_id"], ids["static_id"]]}
+
+
+def _by_hand(ids: dict[str, int]) -> dict[str, Any]:
+    return {"add": [ids["contact_id"]]}
+
+
 def _nothing(_ids: dict[str, int]) -> dict[str, Any]:
     return {}
 
@@ -130,6 +155,24 @@ CALLS: dict[Call, Example] = {
     ("GET", "contacts"): Example("contacts:read"),
     ("GET", "contacts/lookup"): Example("contacts:read", lambda _ids: "?unionid=o-chen"),
     ("GET", "contacts/<int:contact_id>"): Example("contacts:read"),
+    ("GET", "contacts/<int:contact_id>/identity-graph"): Example("contacts:read"),
+    ("POST", "contacts/<int:contact_id>/merge"): Example(
+        "contacts:write", body=lambda ids: {"loser_id": ids["other_id"], "reason": "同一个人"}
+    ),
+    ("GET", "contacts/<int:contact_id>/export"): Example("contacts:personal_data"),
+    ("POST", "contacts/<int:contact_id>/erase"): Example(
+        "contacts:personal_data", body=lambda _ids: {"typed_name": "陈小满", "reason": "本人要求"}
+    ),
+    ("GET", "oneid/summary"): Example("contacts:read"),
+    ("POST", "oneid/links"): Example("contacts:write", body=lambda _ids: {"identities": [{"unionid": "o-chen"}]}),
+    ("POST", "oneid/merges/<int:merge_id>/split"): Example("contacts:write", body=lambda _ids: {"reason": "两个人"}),
+    ("GET", "oneid/conflicts"): Example("contacts:read"),
+    ("POST", "oneid/conflicts/<uuid:conflict_id>/merge"): Example(
+        "contacts:write", body=lambda ids: {"survivor_id": ids["contact_id"], "reason": "同一个人"}
+    ),
+    ("POST", "oneid/conflicts/<uuid:conflict_id>/keep-apart"): Example(
+        "contacts:write", body=lambda _ids: {"reason": "两个人"}
+    ),
     ("GET", "tags"): Example("tags:read"),
     ("POST", "tags"): Example("tags:write", body=lambda _ids: {"name": "新标签"}),
     ("POST", "tags/<int:tag_id>/give"): Example("tags:write", body=_bulk),
@@ -140,6 +183,13 @@ CALLS: dict[Call, Example] = {
     ("GET", "segments/templates"): Example("segments:read"),
     ("POST", "segments/templates"): Example("segments:read", body=lambda _ids: {"key": "silent"}),
     ("POST", "segments/count"): Example("segments:read", body=_tree),
+    ("POST", "segments/estimate"): Example("segments:read", body=_tree),
+    ("POST", "segments/overlap"): Example("segments:read", body=_overlap),
+    ("GET", "segments/<int:segment_id>/mode"): Example("segments:read"),
+    ("PUT", "segments/<int:segment_id>/mode"): Example("segments:write", body=lambda _ids: {"mode": "dynamic"}),
+    ("GET", "segments/<int:segment_id>/members"): Example("segments:read"),
+    ("POST", "segments/<int:segment_id>/members"): Example("segments:write", body=_by_hand),
+    ("GET", "segments/<int:segment_id>/history"): Example("segments:read"),
     ("GET", "segments/<int:segment_id>"): Example("segments:read"),
     ("PUT", "segments/<int:segment_id>"): Example("segments:write", body=_everybody),
     ("DELETE", "segments/<int:segment_id>"): Example("segments:write"),
@@ -192,7 +242,7 @@ def implemented() -> set[Call]:
 def path_of(route: str, ids: dict[str, int]) -> str:
     """The URL with ids in their places."""
     for name, number in ids.items():
-        route = route.replace(f"<int:{name}>", str(number))
+        route = route.replace(f"<int:{name}>", str(number)).replace(f"<uuid:{name}>", str(UUID(int=number)))
     assert "<" not in route, f"{route}: give World.make a row for it"
     return f"/{PREFIX}{route}"
 
