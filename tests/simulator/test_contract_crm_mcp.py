@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +30,22 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 64
 
 
 class Crm:
-    """Runs one call of the client after another."""
+    """Runs one call of a client after another, in a loop of its own."""
 
     def __init__(self, simulator: Simulator, cache: Path, **config: str) -> None:
         corp = simulator.corps()[0]
         given = {"corpid": corp["corpid"], "corpsecret": corp["apps"][0]["secret"], "base_url": simulator.base_url}
         self.config = WecomConfig(**{**given, "cache_dir": str(cache), **config})
+        self.loop = asyncio.new_event_loop()
+        self.client = WecomClient(self.config)
 
     def __call__(self, use: Callable[[WecomClient], Awaitable[Any]]) -> Any:
-        async def once() -> Any:
-            async with WecomClient(self.config) as client:
-                return await use(client)
+        return self.loop.run_until_complete(asyncio.wait_for(use(self.client), 30))
 
-        return asyncio.run(once())
+    def close(self) -> None:
+        """Close connections and loop."""
+        self.loop.run_until_complete(self.client.aclose())
+        self.loop.close()
 
     def refused(self, use: Callable[[WecomClient], Awaitable[Any]]) -> int:
         """The errcode that the client raises."""
@@ -51,9 +54,11 @@ class Crm:
         return int(refusal.value.errcode)
 
 
-@pytest.fixture
-def crm(simulator, tmp_path) -> Crm:
-    return Crm(simulator, tmp_path)
+@pytest.fixture(scope="module")
+def crm(simulator, tmp_path_factory) -> Iterator[Crm]:
+    made = Crm(simulator, tmp_path_factory.mktemp("tokens"))
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -71,8 +76,10 @@ def test_tokens_are_cached_and_fetched_anew_when_withdrawn(crm, simulator, tmp_p
     simulator.post("/_sim/tokens/revoke", {"corpid": crm.config.corpid})
     assert crm(lambda client: CustomerModule(client).list_followers())["follow_user"]
     assert crm(lambda client: client.get_access_token()) != first
+    stranger = Crm(simulator, tmp_path, corpsecret="nonsense")
     with pytest.raises(WecomAuthError, match="40001"):
-        Crm(simulator, tmp_path / "other", corpsecret="nonsense")(lambda client: client.get_access_token())
+        stranger(lambda client: client.get_access_token())
+    stranger.close()
 
 
 def test_customers(crm, guide, customer):
