@@ -14,7 +14,7 @@ from bench.scratch import scratch
 from scrm.runtime import environment
 from scrm.runtime.state import RuntimeProblem
 
-MEASURES = ("sync", "callbacks", "ingest", "reading", "segments", "planning", "limiter", "tokens")
+MEASURES = ("sync", "callbacks", "ingest", "reading", "segments", "big", "planning", "limiter", "tokens", "soak")
 
 
 def main(arguments: list[str]) -> int:
