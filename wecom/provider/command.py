@@ -151,9 +151,10 @@ def carry_out(*, at: datetime, only: int | None = None) -> bool:
 
 
 def sweep(*, at: datetime) -> int:
-    """Delete commands that were finished 30 days ago; how many."""
+    """Delete commands that were finished, and links that expired, 30 days ago; how many."""
     old = SuiteCommand.objects.exclude(status=SuiteCommand.Status.PENDING).filter(processed_at__lt=at - KEPT)
-    return old.delete()[0]
+    expired = AuthorisationLink.objects.filter(expires_at__lt=at - KEPT)
+    return old.delete()[0] + expired.delete()[0]
 
 
 def _do(command: Command, at: datetime) -> None:
