@@ -1,46 +1,34 @@
 """The segment builder: sentences of a form on one side, a condition tree on the other.
 
-A form holds rows, joined by 全部 or 任一, and rows that exclude. Which rows there are, and what their fields may be,
-comes from tagging's catalogue. A tree that was made elsewhere and is nested deeper is shown in words, and kept."""
+A form is rows; a row is a sentence, or a group that holds others (its number is their `in`). Which sentences there are
+comes from tagging's catalogue. A leaf that no sentence can say whole is shown in words and kept as it is (kind
+"kept"), so that opening a segment never changes it."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.http import QueryDict
-from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 
-from scrm.lib.errors import FieldError
-from tagging import conditions, references, segments
+from console import builder_leaves
+from scrm.lib.errors import FieldError, Invalid
+from tagging import compiler, readable
+from tagging.conditions import Names
 
-MOST_ROWS = 30
-WINDOWED = {"event_count", "event_recency", "event_sum", "tag", "lost"}
-NO_WINDOW = "ever"
-FILTERS = {
-    # property of the event → key in `where`, as the builder offers it
-    "category": "category",
-    "product_id": "product_id",
-    "dwell_seconds": "min_dwell_seconds",
-    "amount_fen": "min_amount_fen",
-}
-HIDDEN_KINDS = {"sop_touch"}
-SENTENCES = {
-    # kinds whose sentence has a part for these fields only: with another field the form would lose it on saving
-    "tag": {"kind", "op", "tag_id", "days", "calendar"},
-    "follow": {"kind", "op", "guide", "store", "state"},
-}
-PICKED = {"tag_id": "tag", "guide": "staff", "store": "store"}
-"""fields that are chosen from the rows of the brand, of which a list offers the first"""
+MOST_ROWS = 60
+MOST_TEXT = 20_000
+GROUP, KEPT = "group", "kept"
 
 
 @dataclass(slots=True)
 class Row:
-    """One sentence. `values` are the leaf's fields as the form shows them: text."""
+    """One sentence, or a group. `values` are the leaf's fields as the form shows them: text."""
 
     number: int
     kind: str
-    excludes: bool = False
+    inside: int = 0
+    """number of the group it stands in; 0 is the whole"""
     values: dict[str, str] = field(default_factory=dict)
     error: str = ""
 
@@ -48,80 +36,57 @@ class Row:
         """A field's text."""
         return self.values.get(name, "")
 
-    @property
-    def number_text(self) -> str:
-        """The number for names of fields."""
-        return str(self.number)
-
-    @property
-    def filters(self) -> dict[str, str]:
-        """The event's filters by property."""
-        return {prop: self.get(f"where.{prop}") for prop in FILTERS}
-
 
 @dataclass(slots=True)
 class Form:
-    """The whole builder."""
+    """The whole builder: rows in their order."""
 
     rows: list[Row] = field(default_factory=list)
     joiner: str = "all"
 
-    @property
-    def wanted(self) -> list[Row]:
-        """The rows that must hold."""
-        return [row for row in self.rows if not row.excludes]
+    def of(self, group: int) -> list[Row]:
+        """The rows that stand in a group."""
+        return [row for row in self.rows if row.inside == group]
 
     @property
-    def excluded(self) -> list[Row]:
-        """The rows that must not hold."""
-        return [row for row in self.rows if row.excludes]
+    def next_number(self) -> int:
+        """A number that no row has."""
+        return max((row.number for row in self.rows), default=0) + 1
 
 
 # -- form → tree ------------------------------------------------------------------------------------------------------
 
 
 def read(data: QueryDict) -> Form:
-    """The rows out of a submitted form: fields are `c<number>.<name>`."""
-    numbers = sorted({int(key[1:].split(".")[0]) for key in data if _is_row_key(key)})
+    """The rows out of a submitted form: fields are `c<number>.<name>`, in the order of the page."""
+    numbers = list(dict.fromkeys(int(key[1:].split(".")[0]) for key in data if _is_row_key(key)))
     rows = []
     for number in numbers[:MOST_ROWS]:
         prefix = f"c{number}."
         values = {key[len(prefix) :]: data.get(key, "").strip() for key in data if key.startswith(prefix)}
-        kind = values.pop("kind", "")
-        excludes = values.pop("excludes", "") == "1"
+        kind, inside = values.pop("kind", ""), values.pop("in", "0")
         if kind:
-            rows.append(Row(number, kind, excludes, values))
-    return Form(rows, "any" if data.get("joiner") == "any" else "all")
+            rows.append(Row(number, kind, int(inside) if inside.isdigit() and len(inside) < 6 else 0, values))
+    return Form(_rooted(rows), data.get("joiner", "") if data.get("joiner") in compiler.GROUPS else "all")
 
 
 def tree_of(form: Form) -> tuple[dict[str, Any], dict[str, Row]]:
-    """The condition tree, and which row each path of it comes from, for errors."""
+    """The condition tree, and which row each path of it comes from, for errors. Empty groups are left out."""
     places: dict[str, Row] = {}
-    wanted = [_leaf(row) for row in form.wanted]
-    if not form.excluded:
-        places.update({f"tree.{form.joiner}[{index}]": row for index, row in enumerate(form.wanted)})
-        return {form.joiner: wanted} if wanted else {"all": []}, places
-    excluded = {"none": [_leaf(row) for row in form.excluded]}
-    if form.joiner == "any" and wanted:
-        places.update({f"tree.all[0].any[{index}]": row for index, row in enumerate(form.wanted)})
-        nodes: list[Any] = [{"any": wanted}, excluded]
-    else:
-        places.update({f"tree.all[{index}]": row for index, row in enumerate(form.wanted)})
-        nodes = [*wanted, excluded]
-    last = len(nodes) - 1
-    places.update({f"tree.all[{last}].none[{index}]": row for index, row in enumerate(form.excluded)})
-    return {"all": nodes}, places
+    children = list(_children(form, 0, f"tree.{form.joiner}", places))
+    return {form.joiner: children} if children else {"all": []}, places
 
 
 def show_errors(errors: Sequence[FieldError], places: Mapping[str, Row]) -> list[FieldError]:
     """Put each error on its row; what belongs to no row is returned."""
     rest = []
     for error in errors:
-        row = next((places[path] for path in places if error.field == path or error.field.startswith(path + ".")), None)
-        if row is None:
-            rest.append(error)
-        else:
+        near = [path for path in places if error.field == path or error.field.startswith((path + ".", path + "["))]
+        if near:
+            row = places[max(near, key=len)]
             row.error = f"{row.error} {error.message} {error.remedy}".strip()
+        else:
+            rest.append(error)
     return rest
 
 
@@ -130,202 +95,112 @@ def _is_row_key(key: str) -> bool:
     return bool(dot) and head[:1] == "c" and head[1:].isdigit() and len(head) < 6
 
 
-def _leaf(row: Row) -> dict[str, Any]:
-    condition = conditions.of_kind(row.kind)
-    leaf: dict[str, Any] = {"kind": row.kind}
-    if condition is None:
-        return leaf
-    for param in condition.params:
-        text = row.get(param.name)
-        if text and param.name not in {"days", "hours", "calendar", "offset", "where"}:
-            leaf[param.name] = _value(param.type, text, param.choices)
-    if row.kind == "event_sum" and isinstance(leaf.get("value"), int):
-        leaf["value"] *= 100
-    if row.kind == "profile":
-        _profile_value(row, leaf)
-    leaf |= _window(row)
-    where = dict(_where(row))
-    if where:
-        leaf["where"] = where
-    return leaf
+def _rooted(rows: list[Row]) -> list[Row]:
+    """A row whose group is not there, or stands in itself, goes to the whole: a form is somebody's text."""
+    groups = {row.number: row for row in rows if row.kind == GROUP}
+    for row in rows:
+        seen, above = {row.number}, row.inside
+        while above in groups and above not in seen:
+            seen.add(above)
+            above = groups[above].inside
+        if above != 0:
+            row.inside = 0
+    return rows
 
 
-def _value(kind: str, text: str, choices: Sequence[tuple[Any, Any]] = ()) -> Any:
-    """What the text means; text that is no number stays text, and the check says what is wrong with it."""
-    known = {str(key).lower(): key for key, _label in choices}
-    if text.lower() in known:
-        return known[text.lower()]
-    if kind in ("int", "tag", "staff", "store"):
-        whole = text.replace(",", "")
-        return int(whole) if whole.lstrip("-").isdigit() and len(whole) < 19 else text
-    return text
-
-
-def _profile_value(row: Row, leaf: dict[str, Any]) -> None:
-    chosen = profile_field(row.get("field"))
-    takes_value = leaf.get("op") not in ("exists", "is_missing", "within", "older_than")
-    if not takes_value:
-        leaf.pop("value", None)
-        return
-    if chosen and chosen["type"] == "choice" and row.get("value").lstrip("-").isdigit():
-        leaf["value"] = int(row.get("value"))
-    if leaf.get("op") in ("in", "not_in") and isinstance(leaf.get("value"), str):
-        leaf["value"] = [part.strip() for part in leaf["value"].replace("、", ",").split(",") if part.strip()]
-
-
-def _window(row: Row) -> dict[str, Any]:
-    if row.kind == "profile" and row.get("op") not in ("within", "older_than"):
-        return {}
-    window = row.get("window")
-    if window in ("day", "week", "month"):
-        return {"calendar": window}
-    if window == NO_WINDOW or (row.kind not in WINDOWED and row.kind != "profile"):
-        return {}
-    days = row.get("days")
-    return {"days": _value("int", days)} if days else {}
-
-
-def _where(row: Row) -> Iterator[tuple[str, Any]]:
-    for prop, key in FILTERS.items():
-        text = row.get(f"where.{prop}")
-        if not text:
-            continue
-        if prop == "amount_fen":
-            yuan = _value("int", text)
-            yield key, yuan * 100 if isinstance(yuan, int) else yuan
-        elif prop == "dwell_seconds":
-            yield key, _value("int", text)
+def _children(form: Form, group: int, path: str, places: dict[str, Row]) -> Iterator[Any]:
+    index = 0
+    for row in form.of(group):
+        place = f"{path}[{index}]"
+        if row.kind == GROUP:
+            joiner = row.get("op") if row.get("op") in compiler.GROUPS else "all"
+            inner = list(_children(form, row.number, f"{place}.{joiner}", places))
+            if not inner:
+                continue
+            node: Any = {joiner: inner}
         else:
-            many = [part.strip() for part in text.replace("、", ",").split(",") if part.strip()]
-            yield key, many if len(many) > 1 else text
+            node = _kept(row) if row.kind == KEPT else builder_leaves.leaf_of(row.kind, row.values)
+        places[place] = row
+        index += 1
+        yield node
+
+
+def _kept(row: Row) -> Any:
+    try:
+        return json.loads(row.get("json")[:MOST_TEXT])
+    except ValueError:
+        return {"kind": row.get("json")[:40]}
 
 
 # -- tree → form ------------------------------------------------------------------------------------------------------
 
 
-def form_of(tree: Any, offered: Mapping[str, Any]) -> Form | None:
-    """The form that makes this tree; None for a tree that the builder has no sentences for.
+def form_of(tree: Any, offered: Mapping[str, Any]) -> Form:
+    """The form that makes this tree (a leaf alone becomes a group of one).
 
     `offered` is the catalogue: a select box without the tree's tag in it would choose another one unasked."""
     form = Form()
-    if not _fill(form, tree) or not all(_is_offered(row, offered) for row in form.rows):
-        return None
-    return form if tree_of(form)[0] == tree else None
+    group = compiler.group_of(tree)
+    form.joiner = group or "all"
+    for node in tree[group] if group else [tree]:
+        _add(form, node, 0, offered)
+    return form
 
 
-def _is_offered(row: Row, offered: Mapping[str, Any]) -> bool:
-    chosen = ((kind, row.get(name)) for name, kind in PICKED.items() if row.get(name))
-    return all(value in {str(item["value"]) for item in offered[kind]} for kind, value in chosen)
+def _add(form: Form, node: Any, inside: int, offered: Mapping[str, Any]) -> None:
+    group, number = compiler.group_of(node), form.next_number
+    if group is not None:
+        form.rows.append(Row(number, GROUP, inside, {"op": group}))
+        for child in node[group]:
+            _add(form, child, number, offered)
+        return
+    values = builder_leaves.values_of(node, offered)
+    if values is None:
+        form.rows.append(Row(number, KEPT, inside, {"json": json.dumps(node, ensure_ascii=False)}))
+    else:
+        form.rows.append(Row(number, node["kind"], inside, values))
 
 
-def _fill(form: Form, tree: Any) -> bool:
-    if not isinstance(tree, dict) or len(tree) != 1 or not isinstance(next(iter(tree.values())), list):
-        return False
-    (joiner, nodes), *_rest = tree.items()
-    if joiner == "any":
-        form.joiner = "any"
-        return all(_add(form, node, excludes=False) for node in nodes)
-    if joiner != "all":
-        return False
-    if nodes and "none" in nodes[-1]:
-        *nodes, last = nodes
-        if len(nodes) == 1 and "any" in nodes[0]:
-            form.joiner, nodes = "any", nodes[0]["any"]
-        return all(_add(form, node, excludes=False) for node in nodes) and all(
-            _add(form, node, excludes=True) for node in last["none"]
-        )
-    return all(_add(form, node, excludes=False) for node in nodes)
+# -- what the page shows ----------------------------------------------------------------------------------------------
 
 
-def _add(form: Form, leaf: Any, *, excludes: bool) -> bool:
-    if not isinstance(leaf, dict) or not isinstance(leaf.get("kind"), str):
-        return False
-    if leaf.keys() - SENTENCES.get(leaf["kind"], leaf.keys()):
-        return False
-    row = Row(len(form.rows) + 1, leaf["kind"], excludes)
-    for name, value in leaf.items():
-        if name == "where":
-            for prop, key in FILTERS.items():
-                if key in value:
-                    row.values[f"where.{prop}"] = _text(value[key] // 100 if prop == "amount_fen" else value[key])
-        elif name == "calendar":
-            row.values["window"] = str(value)
-        elif name != "kind":
-            row.values[name] = _text(value)
-    if row.kind == "event_sum" and isinstance(leaf.get("value"), int):
-        row.values["value"] = str(leaf["value"] // 100)
-    if "days" not in leaf and "calendar" not in leaf and row.kind in WINDOWED:
-        row.values["window"] = NO_WINDOW
-    form.rows.append(row)
-    return True
-
-
-def _text(value: Any) -> str:
-    return "、".join(str(item) for item in value) if isinstance(value, list) else str(value)
-
-
-# -- what the page offers ---------------------------------------------------------------------------------------------
-
-
-def catalogue() -> dict[str, Any]:
-    """Tagging's catalogue, by kind, and the rows of the brand that a condition may name. Scoped."""
-    described = segments.describe_catalogue()
-    kinds = [kind for kind in described["kinds"] if kind["kind"] not in HIDDEN_KINDS]
-    return {
-        "kinds": {kind["kind"]: kind for kind in kinds},
-        "groups": [
-            (group["label"], [kind for kind in kinds if kind["group"] == group["value"]])
-            for group in described["groups"]
-        ],
-        "events": described["events"],
-        "props": {event["value"]: {prop["value"] for prop in event["props"]} for event in described["events"]},
-        "tag": references.choices("tag", limit=500)["items"],
-        "staff": references.choices("staff", limit=500)["items"],
-        "store": references.choices("store", limit=500)["items"],
-    }
-
-
-def profile_field(name: str) -> dict[str, Any] | None:
-    """What the profile condition says of one of its fields."""
-    condition = conditions.of_kind("profile")
-    fields = condition.describe()["fields"] if condition else []
-    return next((entry for entry in fields if entry["name"] == name), None)
-
-
-DEFAULTS: dict[str, dict[str, str]] = {
-    "event_count": {"event": "product_view", "days": "30", "op": "gte", "value": "3"},
-    "event_recency": {"event": "sign_in", "days": "30", "op": "not_within"},
-    "event_sum": {"event": "order_paid", "days": "90", "op": "gte", "value": "199"},
-    "lifecycle": {"stage": "silent", "silent_days": "30"},
-    "points_balance": {"op": "gte", "value": "100"},
-    "profile": {"field": "first_added_at", "op": "within", "days": "30"},
-    "tag": {"op": "has", "window": NO_WINDOW},
-    "lost": {"op": "is_not", "window": NO_WINDOW},
-    "follow": {"op": "has"},
-}
-
-
-def new_row(kind: str, number: int, *, excludes: bool) -> Row:
+def new_row(kind: str, number: int, *, inside: int) -> Row:
     """A fresh sentence with values that make sense."""
-    return Row(number, kind, excludes, dict(DEFAULTS.get(kind, {})))
+    return Row(number, kind, inside, dict(builder_leaves.DEFAULTS.get(kind, {})))
 
 
-def decorated(row: Row, offered: Mapping[str, Any]) -> dict[str, Any]:
-    """The row with what its template needs: its kind, its event's filters, its field's operators."""
-    chosen = profile_field(row.get("field")) if row.kind == "profile" else None
-    ops = [op["value"] for op in chosen["ops"]] if chosen else []
-    if chosen and row.get("op") not in ops:
-        row.values["op"], row.values["value"] = ops[0], ""
-    return {
-        "row": row,
-        "kind": offered["kinds"].get(row.kind) or {"kind": row.kind, "label": row.kind, "params": []},
-        "filters": [prop for prop in FILTERS if prop in offered["props"].get(row.get("event"), set())],
-        "field": chosen,
-        "windows": _windows(required=row.kind == "event_recency" or row.kind == "profile"),
-        "window": row.get("window") or "days",
-    }
+def page_of(form: Form, offered: Mapping[str, Any], names: Names) -> list[dict[str, Any]]:
+    """The rows as the page's template wants them, nested: `line` for a sentence, `group` and `inner` for a group."""
+    return _page(form, 0, 1, offered, names)
 
 
-def _windows(*, required: bool) -> list[tuple[str, str]]:
-    choices = [("days", pgettext("console", "近几天")), ("day", _("今天")), ("week", _("本周")), ("month", _("本月"))]
-    return choices if required else [*choices, (NO_WINDOW, pgettext("console", "有记录以来"))]
+def decorated(row: Row, offered: Mapping[str, Any], names: Names | None = None, *, depth: int = 1) -> dict[str, Any]:
+    """One row for its template."""
+    if row.kind == GROUP:
+        return {"row": row, "group": row.get("op") or "any", "inner": [], "may_nest": depth + 1 < compiler.MAX_DEPTH}
+    kind = offered["kinds"].get(row.kind) or {"kind": row.kind, "label": row.kind, "null_rule": ""}
+    if row.kind == KEPT:
+        return {"row": row, "kind": kind, "words": _words(row, names)}
+    return {"row": row, "kind": kind, "controls": builder_leaves.controls(row.kind, row.values, offered)}
+
+
+def _page(form: Form, group: int, depth: int, offered: Mapping[str, Any], names: Names) -> list[dict[str, Any]]:
+    lines = []
+    for row in form.of(group):
+        line = decorated(row, offered, names, depth=depth)
+        if row.kind == GROUP:
+            line["inner"] = _page(form, row.number, depth + 1, offered, names)
+        lines.append(line)
+    return lines
+
+
+def _words(row: Row, names: Names | None) -> str:
+    leaf = _kept(row)
+    try:
+        compiler.validate(leaf)
+    except Invalid:  # what is wrong is said beside it
+        return row.get("json")
+    return readable.sentence(leaf, names=names)
+
+
+catalogue = builder_leaves.catalogue

@@ -1,5 +1,6 @@
 """人群: say in sentences who, see how many, know why."""
 
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseRedirect
@@ -13,7 +14,8 @@ from console import builder, people
 from console.site import BrandRequest, page, part, render, told, told_problem
 from contacts.models import Contact
 from scrm.lib import errors
-from tagging import segments
+from tagging import compiler, references, segments, templates_ready
+from tagging.conditions import Names
 from tagging.models import Segment
 from tenants.roles import Capability
 
@@ -57,18 +59,26 @@ def archive(request: BrandRequest, segment_id: int) -> HttpResponse:
 
 @page("segments/row/", name="segment-row", needs=READ)
 def row(request: BrandRequest) -> HttpResponse:
-    """A sentence of the builder: a new one, or one whose event or field was changed; a fragment."""
+    """A sentence or group of the builder: a new one, or one whose event or field was changed; a fragment."""
     offered = builder.catalogue()
-    number = request.GET.get("number", "")
     changed = builder.read(request.GET).rows
     if changed:
         line = changed[0]
+        line.inside = _whole(request.GET.get(f"c{line.number}.in"), 0)
     else:
-        number = number if number.isdigit() and len(number) < 5 else "1"
-        line = builder.new_row(request.GET.get("kind", ""), int(number), excludes=request.GET.get("excludes") == "1")
+        numbers = {name: _whole(request.GET.get(name), 1 if name == "number" else 0) for name in ("number", "inside")}
+        line = builder.new_row(request.GET.get("kind", ""), **numbers)
+    if line.kind == builder.GROUP:
+        line.values = {"op": request.GET.get("op", "any")}
+        shown = builder.decorated(line, offered, depth=_whole(request.GET.get("depth"), 1) + 1)
+        return part(request, "rule_group.html", {"line": shown, "offered": offered})
     if line.kind not in offered["kinds"]:
         raise errors.NotFound(line.kind)
     return part(request, "rule.html", {"line": builder.decorated(line, offered), "offered": offered})
+
+
+def _whole(text: str | None, default: int) -> int:
+    return int(text) if text and text.isdigit() and len(text) < 5 else default
 
 
 @page("segments/count/", name="segment-count", needs=READ, methods=("POST",))
@@ -109,17 +119,28 @@ def explain(request: BrandRequest) -> HttpResponse:
     else:
         wanted = people.Wanted(text=text)
         found = [r.contact for r in people.search(place=request.place, wanted=wanted, at=now).rows] if text else []
-    context: dict[str, Any] = {"found": found[:8], "text": text, "asked": bool(text or chosen)}
+    moment = _moment(request.POST.get("when", ""), now)
+    context: dict[str, Any] = {"found": found[:8], "text": text, "asked": bool(text or chosen), "moment": moment}
     if found:
-        context |= {"contact": found[0], "verdict": segments.explain(tree, found[0].pk, now)}
+        try:
+            verdict = segments.explain(tree, found[0].pk, moment or now, known_at=moment)
+        except errors.Refused as refusal:
+            return part(request, "problem.html", {"problem": refusal})
+        context |= {"contact": found[0], "verdict": verdict, "notes": verdict.notes()}
     return part(request, "explain.html", context)
 
 
+def _moment(text: str, now: datetime) -> datetime | None:
+    """A minute of the brand's clock as the browser writes it; none for nothing, nonsense, or the future."""
+    try:
+        at = datetime.strptime(text, "%Y-%m-%dT%H:%M").replace(tzinfo=timezone.get_current_timezone())
+    except ValueError:
+        return None
+    return at if at < now else None
+
+
 def _asked(request: BrandRequest) -> tuple[Any, errors.DomainError | None]:
-    """The tree that the form describes, or what is wrong with it. A tree too deep for the form comes by its segment."""
-    kept = request.POST.get("keep", "")
-    if kept.isdigit():
-        return errors.found(Segment.objects.filter(pk=int(kept))).tree, None
+    """The tree that the form describes, or what is wrong with it."""
     tree, _places = builder.tree_of(builder.read(request.POST))
     try:
         segments.check(tree)
@@ -131,13 +152,16 @@ def _asked(request: BrandRequest) -> tuple[Any, errors.DomainError | None]:
 def _builder(request: BrandRequest, segment: Segment | None) -> HttpResponse:
     context: dict[str, Any] = {}
     offered = builder.catalogue()
-    form = builder.form_of(segment.tree, offered) if segment else builder.Form()
-    name = segment.name if segment else ""
+    template = request.GET.get("template", "") if segment is None else ""
+    form, name = builder.Form(), segment.name if segment else ""
+    if segment:
+        form = builder.form_of(segment.tree, offered)
+    elif template in templates_ready.TEMPLATES:
+        form = builder.form_of(templates_ready.tree_of(template), offered)
+        name = str(templates_ready.TEMPLATES[template].name)
     if request.method == "POST":
         form, name = builder.read(request.POST), request.POST.get("name", "").strip()
         tree, places = builder.tree_of(form)
-        if segment and request.POST.get("keep"):
-            tree, form = segment.tree, builder.form_of(segment.tree, offered)
         try:
             saved = segments.save(
                 name=name,
@@ -155,15 +179,25 @@ def _builder(request: BrandRequest, segment: Segment | None) -> HttpResponse:
         "segment": segment,
         "name": name,
         "form": form,
-        "wanted": [builder.decorated(row, offered) for row in form.wanted] if form else [],
-        "excluded": [builder.decorated(row, offered) for row in form.excluded] if form else [],
-        "next_number": max((row.number for row in form.rows), default=0) + 1 if form else 1,
+        "lines": builder.page_of(form, offered, _names(form)),
+        "next_number": form.next_number,
         "offered": offered,
-        "sentence": segments.sentence(segment.tree) if segment else "",
+        "now": timezone.now(),
+        "templates": [] if segment else templates_ready.TEMPLATES.values(),
         "users": Push.objects.filter(segment=segment, sop_version=None).order_by("-id")[:5] if segment else [],
     }
     title = name or _("新建人群")
     return render(request, "segment.html", context, title=title, status=422 if "problem" in context else 200)
+
+
+def _names(form: builder.Form) -> Names:
+    """What the rows are called that leaves name which are shown in words."""
+    tree, _places = builder.tree_of(form)
+    try:
+        compiler.validate(tree, depth=compiler.STORED_DEPTH)
+    except errors.Invalid:
+        return Names()
+    return Names(references.names_of(tree))
 
 
 def _in_words(tree: Any) -> str:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
 from campaigns import reasons
+from events import catalogue as event_catalogue
 from tenants.roles import Capability
 
 register = template.Library()
@@ -52,6 +53,18 @@ STATES = {
 def num(value: Any) -> str:
     """A whole number with separators; — when unknown."""
     return NOTHING if value is None or value == "" else f"{int(value):,}"
+
+
+@register.filter
+def evidence(iso: str) -> str:
+    """A moment out of an explanation's evidence, in the brand's time: 11-20 12:00."""
+    return datetime.fromisoformat(iso).astimezone(timezone.get_current_timezone()).strftime("%m-%d %H:%M")
+
+
+@register.filter
+def event_label(type_: str) -> str:
+    """What people call an event type."""
+    return event_catalogue.label(type_)
 
 
 @register.filter

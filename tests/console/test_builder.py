@@ -1,11 +1,15 @@
-"""A segment made elsewhere, opened in the builder: shown whole, or in words and kept as it is."""
+"""A tree opened in the builder and saved again is the same tree: in sentences, in nested groups, or kept in words."""
 
+import re
 from typing import Any
 
 import pytest
+from django.http import QueryDict
+from django.utils import translation
 
-from contacts.models import Staff
-from tagging import segments, tags
+from console import builder
+from contacts.models import GroupChat, Staff
+from tagging import segments, tags, templates_ready
 from tagging.models import Segment
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
@@ -20,33 +24,117 @@ def opened(cast, console, tree: Any) -> tuple[str, str, int]:
     return console(cast.alice.user).get(path).content.decode(), path, segment.pk
 
 
+def fields_of(page: str) -> dict[str, str]:
+    """What a browser would send for the builder of a page: hidden fields, inputs, chosen options."""
+    form = page[page.index('id="builder"') : page.index("<aside")]
+    fields: dict[str, str] = {}
+    for tag in re.finditer(r'<input[^>]*name="([^"]+)"[^>]*>|<select[^>]*name="([^"]+)".*?</select>', form, re.S):
+        name, text = tag.group(1) or tag.group(2), tag.group()
+        if tag.group(1):
+            value = re.search(r'value="([^"]*)"', text)
+        else:
+            value = re.search(r'value="([^"]*)" selected', text) or re.search(r'value="([^"]*)"', text)
+        fields[name] = (value.group(1) if value else "").replace("&quot;", '"')
+    return fields
+
+
 @pytest.fixture
-def two_tags(cast) -> list[int]:
+def rows(cast) -> dict[str, int]:
+    """Ids of the brand's rows that leaves name."""
     with brand_scope(cast.brand.pk):
-        return [tags.create(group="兴趣", name=name, actor=SYSTEM, at=NOON).pk for name in ("个护", "婴童")]
+        made = {"tag": tags.create(group="兴趣", name="婴童", actor=SYSTEM, at=NOON).pk}
+        made["group"] = GroupChat.objects.create(corp=cast.corp, chat_id="wr1", name="福利一群").pk
+        tree = {"all": [{"kind": "lost", "op": "is_not"}]}
+        made["segment"] = segments.save(name="在的", tree=tree, actor=SYSTEM, at=NOON).pk
+    return made | {"staff": cast.bob.pk, "store": cast.store.pk}
 
 
-def test_a_tag_by_its_id_is_a_sentence(cast, console, two_tags):
-    page, _path, _id = opened(cast, console, {"all": [{"kind": "tag", "tag_id": two_tags[1], "op": "has"}]})
+SAID = [
+    {"kind": "tag", "tag_id": "tag", "op": "has"},
+    {"kind": "tag", "tag_id": "tag", "op": "has_not", "calendar": "month", "offset": -1},
+    {"kind": "follow", "op": "has", "guide": "staff", "store": "store", "state": "code-1"},
+    {"kind": "group_member", "op": "has_not", "chat_id": "group"},
+    {"kind": "segment", "segment_id": "segment", "op": "not_in"},
+    {"kind": "identity", "type": "unionid", "op": "has"},
+    {"kind": "bucket", "salt": "q4", "lo": 0, "hi": 10},
+    {"kind": "event_count", "event": "product_view", "where": {"category": ["婴童", "巾帕"]}, "op": "gte", "value": 3},
+    {"kind": "event_count", "event": "add_cart", "hours": 12, "op": "eq", "value": 0},
+    {"kind": "event_recency", "event": "sign_in", "op": "not_within", "calendar": "week"},
+    {"kind": "event_recency", "event": "product_view", "op": "within", "since_event": "order_paid"},
+    {"kind": "event_sum", "event": "order_paid", "op": "lt", "value": 19900, "days": 90},
+    {"kind": "event", "event": "order_paid", "agg": "avg", "prop": "amount_fen", "op": "between", "value": [1, 5]},
+    {"kind": "event", "event": "order_paid", "agg": "last", "op": "gt", "value": 30, "unit": "hours"},
+    {"kind": "order", "measure": "net", "op": "gte", "value": 20000, "where": {"min_amount_fen": 100}},
+    {"kind": "order", "measure": "last", "op": "gt", "value": 180, "unit": "days"},
+    {"kind": "sequence", "steps": [{"event": "add_cart"}, {"event": "order_created"}], "op": "has", "days": 7},
+    {
+        "kind": "sequence",
+        "steps": [{"event": "add_cart"}, {"event": "order_created"}],
+        "within_hours": 24,
+        "then_not": {"event": "order_paid", "hours": 2},
+        "op": "has",
+        "days": 30,
+    },
+    {"kind": "lifecycle", "stage": "silent", "silent_days": 60},
+    {"kind": "lost", "op": "is"},
+    {"kind": "points_balance", "op": "gte", "value": 100},
+    {"kind": "points_expiring", "days": 30, "op": "gte", "value": 1},
+    {"kind": "touch", "what": "received", "channel": "single", "days": 7, "op": "lt", "value": 2},
+    {"kind": "journey", "state": "in", "op": "has_not"},
+    {"kind": "profile", "field": "gender", "op": "eq", "value": 2},
+    {"kind": "profile", "field": "name", "op": "regexp", "value": "^陈"},
+    {"kind": "profile", "field": "source_state", "op": "in", "value": ["a", "b"]},
+    {"kind": "profile", "field": "first_added_at", "op": "older_than", "days": 30},
+    {"kind": "profile", "field": "first_added_at", "op": "anniversary", "anniversary": 3},
+    {"kind": "profile", "field": "created_at", "op": "before", "value": "2026-11-01T00:00:00+08:00"},
+    {"kind": "profile", "field": "last_active_at", "op": "is_missing"},
+]
+KEPT = [
+    {"kind": "tag", "tag": "兴趣·婴童"},
+    {"kind": "follow", "live": False},
+    {"kind": "profile", "field": "gender", "op": "ne", "value": 2, "or_missing": True},
+    {"kind": "event_count", "event": "x_club", "op": "gte", "value": 1},
+    {"kind": "event_count", "event": "search", "where": [{"prop": "keyword", "op": "contains", "value": "湿巾"}]}
+    | {"op": "gte", "value": 1},
+    {"kind": "event_sum", "event": "order_paid", "op": "gte", "value": 150},
+    {"kind": "profile", "field": "created_at", "op": "before", "value": "2026-11-01T09:30:00+08:00"},
+]
 
-    assert f'<option value="{two_tags[1]}" selected>' in page
+
+def named(leaf: dict[str, Any], rows: dict[str, int]) -> dict[str, Any]:
+    """The leaf with the ids of the brand's rows in place of their types."""
+    return {
+        key: rows.get(value, value) if isinstance(value, str) and key != "kind" else value
+        for key, value in leaf.items()
+    }
 
 
-@pytest.mark.parametrize(
-    ("_case", "leaf"),
-    [
-        ("a tag by its name", {"kind": "tag", "tag": "兴趣·婴童"}),
-        ("friendships that ended", {"kind": "follow", "live": False}),
-    ],
-)
-def test_what_no_sentence_can_say_is_kept_in_words(cast, console, two_tags, _case, leaf):
-    page, path, segment_id = opened(cast, console, {"all": [leaf]})
+def test_what_is_opened_and_sent_back_is_the_same_tree(cast, console, rows):
+    """Every kind in one tree, some in words, in groups inside groups: through the page and back."""
+    said = [named(leaf, rows) for leaf in (*SAID, *KEPT)]
+    tree = {"any": [*said[:20], {"all": [*said[20:30], {"none": [{"any": said[30:34]}, *said[34:]]}]}]}
 
-    assert "c1.kind" not in page
-    assert f'name="keep" value="{segment_id}"' in page
-    console(cast.alice.user).post(path, {"name": "别处建的", "keep": str(segment_id)})
+    page, path, segment_id = opened(cast, console, tree)
+    assert page.count("由接口设置") == len(KEPT)
+    answer = console(cast.alice.user).post(path, fields_of(page))
+
+    assert answer.status_code == 302, answer.content.decode()
     with brand_scope(cast.brand.pk):
-        assert Segment.objects.get(pk=segment_id).tree == {"all": [leaf]}
+        kept = Segment.objects.get(pk=segment_id)
+        assert kept.version == 1, kept.tree  # nothing changed, so no new version
+        assert kept.tree == tree
+
+
+@pytest.mark.parametrize("key", list(templates_ready.TEMPLATES))
+def test_every_template_opens_in_sentences(cast, console, key):
+    page = console(cast.alice.user).get(f"/b/{cast.brand.slug}/console/segments/new/?template={key}").content.decode()
+
+    assert "由接口设置" not in page
+    form = builder.read(_query(fields_of(page)))
+    with brand_scope(cast.brand.pk), translation.override("zh-hans"):
+        tree, _places = builder.tree_of(form)
+        segments.check(tree)
+        assert segments.sentence(tree) == segments.sentence(templates_ready.tree_of(key))
 
 
 def test_a_guide_beyond_the_end_of_the_list_stays_chosen(cast, console):
@@ -56,6 +144,33 @@ def test_a_guide_beyond_the_end_of_the_list_stays_chosen(cast, console):
         )
         last = Staff.objects.create(corp=cast.corp, userid="last", name="龚", is_guide=True)
 
-    page, _path, segment_id = opened(cast, console, {"all": [{"kind": "follow", "op": "has", "guide": last.pk}]})
+    page, _path, _id = opened(cast, console, {"all": [{"kind": "follow", "op": "has", "guide": last.pk}]})
 
-    assert f'name="keep" value="{segment_id}"' in page
+    assert "由接口设置" in page
+    assert "龚" in page
+
+
+def test_a_wrong_value_in_an_inner_group_turns_its_sentence_red(cast, console):
+    sent = {"name": "深", "joiner": "all", "c1.kind": "group", "c1.in": "0", "c1.op": "any"}
+    sent |= {"c2.kind": "event_count", "c2.in": "1", "c2.event": "product_view", "c2.op": "gte", "c2.value": "三"}
+
+    answer = console(cast.alice.user).post(f"/b/{cast.brand.slug}/console/segments/new/", sent)
+
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert page.count("o-rule bad") == 1
+    assert 'name="c2.in" value="1"' in page
+
+
+def test_groups_in_circles_and_strangers_stand_in_the_whole(cast):
+    rows = "c1.kind=group&c1.in=2&c2.kind=group&c2.in=1&c3.kind=lost&c3.in=9&c3.op=is"
+
+    form = builder.read(QueryDict(rows))
+
+    assert builder.tree_of(form)[0] == {"all": [{"kind": "lost", "op": "is"}]}
+
+
+def _query(fields: dict[str, str]) -> QueryDict:
+    made = QueryDict(mutable=True)
+    made.update(fields)
+    return made

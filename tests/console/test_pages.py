@@ -228,8 +228,9 @@ def test_a_segment_is_built_counted_and_explained(cast, console):
     cast.contact("路人")
     alice = console(cast.alice.user)
     form = {"name": "新人群", "joiner": "all", "c1.kind": "profile", "c1.field": "name", "c1.op": "contains"}
-    form |= {"c1.value": "小满", "c2.kind": "event_recency", "c2.excludes": "1", "c2.event": "sign_in"}
-    form |= {"c2.op": "within", "c2.days": "30", "c2.window": "days"}
+    form |= {"c1.value": "小满", "c3.kind": "group", "c3.op": "none"}
+    form |= {"c2.kind": "event_recency", "c2.in": "3", "c2.event": "sign_in", "c2.op": "within"}
+    form |= {"c2.days": "30", "c2.window": "days"}
 
     assert 'data-count="1"' in alice.post(at(cast, "segments/count/"), form).content.decode()
     why = alice.post(at(cast, "segments/explain/"), {**form, "who": "路人"}).content.decode()

@@ -2,9 +2,6 @@
 (() => {
   const form = () => document.getElementById("builder");
   const changed = () => {
-    const excluded = document.getElementById("excluded");
-    const head = document.getElementById("excluded-head");
-    if (head) head.hidden = !excluded.querySelector("[data-rule]");
     document.querySelectorAll("[data-when-empty]").forEach((note) => { note.hidden = !!document.querySelector(`${note.dataset.whenEmpty} [data-rule]`); });
     document.body.dispatchEvent(new CustomEvent("builder:changed"));
   };
@@ -14,16 +11,23 @@
     holder.innerHTML = await response.text();
     return holder.firstElementChild;
   };
+  const depth = (place) => { let n = 1; for (let at = place.closest("[data-group]"); at; at = at.parentElement.closest("[data-group]")) n += 1; return n; };
+  const add = async (group, kind, op) => {
+    const place = document.querySelector(`[data-into="${group}"]`);
+    const query = new URLSearchParams({ kind, number: form().dataset.next, inside: group, depth: String(depth(place)) });
+    if (op) query.set("op", op);
+    form().dataset.next = String(Number(form().dataset.next) + 1);
+    const row = await fetched(query);
+    place.append(row);
+    row.querySelector("select, input:not([type=hidden])")?.focus();
+    changed();
+  };
   document.addEventListener("change", async (event) => {
     const target = event.target;
-    if (target.dataset.add && target.value) {
-      const query = new URLSearchParams({ kind: target.value, number: form().dataset.next, excludes: target.dataset.excludes || "0" });
-      form().dataset.next = String(Number(form().dataset.next) + 1);
+    if (target.dataset.add !== undefined && target.value) {
+      const kind = target.value;
       target.value = "";
-      const row = await fetched(query);
-      document.querySelector(target.dataset.add).append(row);
-      row.querySelector("select, input:not([type=hidden])")?.focus();
-      changed();
+      await add(target.dataset.add, kind);
     } else if (target.dataset.redraw !== undefined) {
       const row = target.closest("[data-rule]");
       const query = new URLSearchParams();
@@ -37,12 +41,14 @@
       row.replaceWith(fresh);
       changed();
     } else if (target.dataset.window !== undefined) {
-      target.nextElementSibling.hidden = target.value !== "days";
+      target.closest("[data-rule]").querySelectorAll("[data-for]").forEach((part) => { part.hidden = part.dataset.for !== target.value; });
     }
   });
-  document.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-remove]");
-    if (button) { button.closest("[data-rule]").remove(); changed(); }
+  document.addEventListener("click", async (event) => {
+    const remove = event.target.closest("[data-remove]");
+    if (remove) { remove.closest("[data-rule]").remove(); changed(); }
+    const group = event.target.closest("[data-add-group]");
+    if (group) await add(group.dataset.addGroup, "group", group.dataset.op);
   });
   document.addEventListener("keydown", (event) => {
     // Enter in the explain field explains; it must not save the segment.
