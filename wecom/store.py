@@ -11,7 +11,7 @@ from redis.retry import Retry
 
 logger = logging.getLogger("wecom")
 
-AWAY_SECONDS = 2.0
+AWAY_SECONDS = 5.0
 """for so long after a failure calls to WeCom do without Redis at once: one that hangs must not slow down every call"""
 
 _away_until: dict[str, float] = {}
