@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 from tagging import changes, compare, conditions, windows
 from tagging.conditions import Condition, Frame, Leaf, Names
 from tagging.params import Param
-from tagging.sql import Sql
+from tagging.sql import Sql, all_of
 
 
 class PointsBalance(Condition):
@@ -69,14 +69,14 @@ class PointsBalance(Condition):
 
     def _with_lots(self, op: str, value: int, frame: Frame) -> Sql:
         # Lots, not the account's balance: a lot that has run out counts no more, even before the sweep took it.
-        within = " AND a.contact_id BETWEEN %s AND %s" if frame.within else ""
+        near = all_of([Sql("a.contact_id IS NOT NULL"), *frame.in_range("a.contact_id")])
         return Sql(
             f"{frame.alias}.id IN (SELECT a.contact_id FROM points_pointsaccount a"  # noqa: S608 - operators are ours
             " JOIN points_lot l ON l.brand_id = a.brand_id AND l.account_id = a.id AND l.remaining > 0"
-            f" WHERE a.brand_id = %s AND a.contact_id IS NOT NULL{within}"
+            f" WHERE a.brand_id = %s AND {near.text}"
             " AND (l.expires_at IS NULL OR l.expires_at > %s)"
             f" GROUP BY a.contact_id HAVING sum(l.remaining) {compare.SQL_OF[op]} %s)",
-            (frame.brand_id, *(frame.within or ()), frame.at, value),
+            (frame.brand_id, *near.params, frame.at, value),
         )
 
 
@@ -139,12 +139,12 @@ class PointsExpiring(Condition):
         }
 
     def _with_lots(self, op: str, value: int, leaf: Leaf, frame: Frame) -> Sql:
-        within = " AND a.contact_id BETWEEN %s AND %s" if frame.within else ""
+        near = all_of([Sql("a.contact_id IS NOT NULL"), *frame.in_range("a.contact_id")])
         return Sql(
             f"{frame.alias}.id IN (SELECT a.contact_id{_LOTS}"
-            f" WHERE a.brand_id = %s AND a.contact_id IS NOT NULL{within} AND l.expires_at > %s AND l.expires_at <= %s"
+            f" WHERE a.brand_id = %s AND {near.text} AND l.expires_at > %s AND l.expires_at <= %s"
             f" GROUP BY a.contact_id HAVING sum(l.remaining) {compare.SQL_OF[op]} %s)",
-            (frame.brand_id, *(frame.within or ()), frame.at, frame.at + timedelta(days=leaf["days"]), value),
+            (frame.brand_id, *near.params, frame.at, frame.at + timedelta(days=leaf["days"]), value),
         )
 
 

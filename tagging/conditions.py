@@ -62,6 +62,8 @@ class Frame:
     """the caller reads only contacts of these ids (first, last): sub-selects need not look at others"""
     sample: int = 0
     """a mask: only contacts of whose id's hash these bits are 0 are read (tagging.estimate); 0: everybody"""
+    singly: bool = False
+    """the caller has some contacts in hand and asks one by one: sub-selects look at the one, not at the brand"""
     known_at: datetime | None = None
     """explaining a past moment: only what was known by then counts (tagging.past); None: everything known now"""
 
@@ -78,7 +80,8 @@ class Frame:
     def in_range(self, column: str) -> list[Sql]:
         """The caller's range said of a sub-select's contact column: the planner cannot infer it through a semi-join."""
         made = [] if self.within is None else [Sql(f"{column} BETWEEN %s AND %s", self.within)]
-        return made + ([sampled(column, self.sample)] if self.sample else [])
+        made += [sampled(column, self.sample)] if self.sample else []
+        return made + ([Sql(f"{column} = {self.alias}.id")] if self.singly else [])
 
     def window(self, leaf: Leaf) -> windows.Window:
         """The leaf's window as seen at `at`."""

@@ -117,7 +117,7 @@ def look(*, brand_id: int, segment_id: int, tree: Any, contact_ids: Sequence[int
     """What is true of these contacts at `at`, and what was known. Scoped; some thousands at most.
 
     Each contact is looked up by its full key: rows just written have no statistics to plan by."""
-    frame = Frame(brand_id=brand_id, at=at)
+    frame = Frame(brand_id=brand_id, at=at, singly=True)
     bits, due = bits_sql(tree, frame), due_sql(tree, frame)
     with connection.cursor() as cursor:
         cursor.execute(

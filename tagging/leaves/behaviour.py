@@ -257,12 +257,12 @@ def aggregated(
         return ~found if without_events else found
     where = all_of(counted)
     test = compare.sql(aggregate, op, value, negated=without_events)
-    grouped = Sql(
-        f"(SELECT e.contact_id FROM events_event e WHERE {where.text} AND e.contact_id IS NOT NULL"  # noqa: S608
-        f" GROUP BY e.contact_id HAVING {test.text}) s",
+    # IN, not EXISTS: where it is one of several alternatives it becomes a hash made once, not a look per contact.
+    found = Sql(
+        f"{frame.alias}.id IN (SELECT e.contact_id FROM events_event e"  # noqa: S608
+        f" WHERE {where.text} AND e.contact_id IS NOT NULL GROUP BY e.contact_id HAVING {test.text})",
         (*where.params, *test.params),
     )
-    found = exists(grouped, [Sql(f"s.contact_id = {frame.alias}.id")])
     return ~found if without_events else found
 
 
