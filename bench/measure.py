@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One line of the report. `value` and `floor` are in `unit`; more is better."""
+    """One line of the report. `value` and `floor` are in `unit`; more is better, unless `is_time`."""
 
     name: str
     value: float
@@ -17,11 +17,13 @@ class Measure:
     goal: float | None = None
     """the ratio to reach, where one was set"""
     note: str = ""
+    is_time: bool = False
+    """less is better: `floor` is what it may take, and reaching it is a ratio of 1"""
 
     @property
     def ratio(self) -> float:
         """How much of what is possible the product reaches."""
-        return self.value / self.floor
+        return self.floor / self.value if self.is_time else self.value / self.floor
 
     def as_json(self) -> dict[str, Any]:
         """As `.orchard/bench.json` keeps it."""
@@ -43,9 +45,9 @@ def table(measures: list[Measure]) -> str:
     rows = [
         (
             each.name,
-            f"{each.value:,.0f}",
+            _number(each.value),
             each.unit,
-            f"{each.floor:,.0f}",
+            _number(each.floor),
             f"{each.ratio:.2f}",
             "" if each.goal is None else f"{'reached' if each.ratio >= each.goal else 'MISSED'} ≥ {each.goal:.2f}",
         )
@@ -61,3 +63,7 @@ def table(measures: list[Measure]) -> str:
         lines.append("  ".join(cells).rstrip())
     notes = [f"  {each.name}: {each.note}" for each in measures if each.note]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], "", *notes])
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2f}"

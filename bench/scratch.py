@@ -28,8 +28,13 @@ class Admin:
     """The superuser in the scratch database; every statement is a transaction. Row-level security does not bind it."""
 
     def __init__(self, url: str) -> None:
+        self._url = url
         self._connection = psycopg2.connect(url)
         self._connection.autocommit = True
+
+    def beside(self) -> "Admin":
+        """A second connection to the same database, for work at the same time. The caller closes it."""
+        return Admin(self._url)
 
     def run(self, sql: str, params: Params | None = None) -> int:
         """Run one statement; how many rows it touched."""
