@@ -19,7 +19,7 @@ from tenants.actors import Actor
 from tenants.models import Seat
 from tenants.scope import brand_scope
 from tests.cast import Cast
-from wecom.models import InboxItem
+from wecom.models import AuthorisationLink, CorpApp, InboxItem, Suite
 
 NAME = "陈小满甲乙丙"
 PHONE = "13812349999"
@@ -65,6 +65,11 @@ def made(cast: Cast) -> Scene:
             status="failed",
         )
         transfer = Transfer.objects.get(pk=posted.transfer_id)
+        app = CorpApp.objects.create(corp=cast.corp, agent_id=1000009, kind="sidebar", secret="app secret")
+        suite = Suite.objects.create(suite_id="dk-scene", name="代开发", secret="s", token="t", aes_key="k")
+        link = AuthorisationLink.objects.create(
+            state="scene1" * 5, suite=suite, brand=brand, made_by=alice.id, url="https://x", made_at=now, expires_at=now
+        )
     seat = Seat.objects.get(user=cast.alice.user)
     ids = {
         "contact_id": contact.pk,
@@ -77,6 +82,8 @@ def made(cast: Cast) -> Scene:
         "seat_id": seat.pk,
         "key_id": key.id,
         "item_id": item.pk,
+        "app_id": app.pk,
+        "state": link.state,
     }
     return Scene(cast, contact, tag, segment, draft, scheduled, transfer, ids)
 
