@@ -1,8 +1,7 @@
 """The tables that conditions read, as they were at a past moment: for explaining one contact, or a few.
 
 What is read, and how far back it goes:
-* the contact's own columns: `profile_changed` events undo later changes; last_active_at comes from the log; lost_at
-  from the friendships;
+* the contact's own columns: `profile_changed` events undo later changes; last_active_at comes from the log;
 * tags: a row that is there has been there since given_at; spells that ended are told by tag_given and tag_taken;
 * friendships: likewise, by friend_added and friend_lost; groups by their rows (joined_at, left_at).
 An expiry counts from its moment, whether or not it had been swept then. The log itself needs nothing: a reading of it
@@ -83,22 +82,27 @@ def _tags(frame: "Frame") -> Sql:
 
 
 def _follows(frame: "Frame") -> Sql:
+    """Rows that began by then; of those that began anew later, what the last event before, or the next one, says.
+
+    A friendship out of the first sync has no friend_added: that it is lost later tells that it was there."""
     at, who = frame.known_at, f"{frame.alias}.id"
+    told = (
+        "FROM events_event e WHERE e.brand_id = f.brand_id AND e.contact_id = f.contact_id"
+        " AND e.type IN ('friend_added', 'friend_lost') AND e.props -> 'staff_id' = to_jsonb(f.staff_id)"
+    )
     return Sql(
         "(SELECT f.brand_id, f.contact_id, f.staff_id, f.state, f.added_at,"  # noqa: S608
         " CASE WHEN f.lost_at <= %s THEN f.lost_at END AS lost_at"
         f" FROM contacts_follow f WHERE f.brand_id = %s AND f.contact_id = {who} AND f.added_at <= %s"
-        " UNION ALL SELECT f.brand_id, f.contact_id, f.staff_id, coalesce(a.state, ''), a.occurred_at, l.lost"
+        " UNION ALL SELECT f.brand_id, f.contact_id, f.staff_id, coalesce(b.state, f.state),"
+        " CASE WHEN b.type = 'friend_added' THEN b.occurred_at END,"
+        " CASE WHEN b.type = 'friend_lost' THEN b.occurred_at END"
         " FROM contacts_follow f"
-        " CROSS JOIN LATERAL (SELECT e.occurred_at, e.props ->> 'state' AS state FROM events_event e"
-        "   WHERE e.brand_id = f.brand_id AND e.contact_id = f.contact_id AND e.type = 'friend_added'"
-        "     AND e.occurred_at <= %s AND e.props -> 'staff_id' = to_jsonb(f.staff_id)"
-        "   ORDER BY e.occurred_at DESC LIMIT 1) a"
-        " LEFT JOIN LATERAL (SELECT min(e.occurred_at) AS lost FROM events_event e"
-        "   WHERE e.brand_id = f.brand_id AND e.contact_id = f.contact_id AND e.type = 'friend_lost'"
-        "     AND e.occurred_at > a.occurred_at AND e.occurred_at <= %s"
-        "     AND e.props -> 'staff_id' = to_jsonb(f.staff_id)) l ON TRUE"
-        f" WHERE f.brand_id = %s AND f.contact_id = {who} AND f.added_at > %s)",
+        f" LEFT JOIN LATERAL (SELECT e.type, e.occurred_at, e.props ->> 'state' AS state {told}"
+        "   AND e.occurred_at <= %s ORDER BY e.occurred_at DESC LIMIT 1) b ON TRUE"
+        f" LEFT JOIN LATERAL (SELECT e.type {told} AND e.occurred_at > %s ORDER BY e.occurred_at LIMIT 1) n ON TRUE"
+        f" WHERE f.brand_id = %s AND f.contact_id = {who} AND f.added_at > %s"
+        " AND (b.type IS NOT NULL OR n.type = 'friend_lost'))",
         (at, frame.brand_id, at, at, at, frame.brand_id, at),
     )
 
