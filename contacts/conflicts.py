@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from contacts import gone
 from contacts.merging.operations import Wanted, merge, split
 from contacts.models import Contact, IdentityConflict, Merge
-from scrm.lib.errors import FieldError, Invalid, Refused, found
+from scrm.lib.errors import FieldError, Invalid, NotFound, Refused, found
 from scrm.lib.ids import made_id
 from tenants import audit
 from tenants.actors import Actor
@@ -34,6 +34,15 @@ class Sides:
 def waiting() -> "QuerySet[IdentityConflict]":
     """Open conflicts, latest first. Scoped."""
     return IdentityConflict.objects.filter(resolved_at=None).order_by("-seen_at", "pk")
+
+
+def named(conflict_id: str) -> IdentityConflict:
+    """One conflict. Scoped. Raises NotFound, also for what is no id."""
+    try:
+        number = UUID(conflict_id)
+    except ValueError as bad:
+        raise NotFound(_("没有这条冲突。")) from bad
+    return found(IdentityConflict.objects.filter(pk=number))
 
 
 def of_contact(contact_id: int) -> "QuerySet[IdentityConflict]":

@@ -14,6 +14,7 @@ from django.utils.translation import pgettext
 from console import people
 from console.events import sentence
 from console.site import BrandRequest, page, part, render, told
+from contacts import erasure, gone
 from events.models import Event
 from points import ledger
 from tagging import tags
@@ -39,10 +40,14 @@ def contact_list(request: BrandRequest) -> HttpResponse:
 
 @page("contacts/<int:contact_id>/", name="contact", needs=READ)
 def contact_page(request: BrandRequest, contact_id: int) -> HttpResponse:
-    """客户 360°."""
+    """客户 360°. The number of a merged contact leads to the one it was merged into."""
     now = timezone.now()
+    meant = gone.current([contact_id]).get(contact_id, contact_id)
+    if meant != contact_id:
+        return HttpResponseRedirect(reverse("admin:contact", args=[meant]))
     contact = people.the_contact(place=request.place, contact_id=contact_id)
     context: dict[str, Any] = {"card": people.card(contact=contact, brand=request.brand, at=now), "contact": contact}
+    context["name_to_type"] = erasure.name_to_type(contact)
     if request.place.may(Capability.READ_POINTS):
         context["points"] = ledger.statement(contact_id=contact_id, at=now)
         context["entries"] = people.entries(contact_id=contact_id)
