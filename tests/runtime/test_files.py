@@ -31,7 +31,7 @@ def test_every_queue_has_a_worker_in_compose_too():
 
     queues = {queue for command in commands for queue in re.findall(r"-Q (\S+)", command)[0].split(",")}
 
-    assert queues == {"wecom", "react", "plan", "default"}
+    assert queues == {"wecom", "welcome", "react", "plan", "default"}
 
 
 def test_development_and_production_lock_the_same_versions():
