@@ -14,7 +14,19 @@ from bench.scratch import scratch
 from scrm.runtime import environment
 from scrm.runtime.state import RuntimeProblem
 
-MEASURES = ("sync", "callbacks", "ingest", "reading", "segments", "big", "planning", "limiter", "tokens", "soak")
+MEASURES = (
+    "sync",
+    "callbacks",
+    "ingest",
+    "reading",
+    "segments",
+    "oneid",
+    "big",
+    "planning",
+    "limiter",
+    "tokens",
+    "soak",
+)
 
 
 def main(arguments: list[str]) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from bench import callbacks, ingest, limiter, million, planning, questions, reading, soak, sync, tokens
+from bench import callbacks, ingest, limiter, million, oneid, planning, questions, reading, soak, sync, tokens
 from bench.measure import Measure
 from bench.scratch import Admin
 
@@ -12,6 +12,7 @@ SUITE: dict[str, Callable[[Admin, float, int], list[Measure]]] = {
     "ingest": ingest.measure,
     "reading": reading.measure,
     "segments": questions.measure,
+    "oneid": oneid.measure,
     "big": million.measure,
     "planning": planning.measure,
     "limiter": limiter.measure,
