@@ -7,8 +7,11 @@ class WebhooksConfig(AppConfig):
     verbose_name = _("事件推送")
 
     def ready(self) -> None:
-        """Read the log."""
+        """Read the log; forget people with the rest of the house."""
+        from contacts import erasure, export
         from events import reactors
-        from webhooks import queue
+        from webhooks import people, queue
 
         reactors.register(queue.REACTOR)
+        erasure.register("webhooks", people.forget, tables=("webhooks_webhookdelivery",))
+        export.register("webhooks_webhookdelivery", people.told)

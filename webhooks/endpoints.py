@@ -92,11 +92,6 @@ def ping(*, brand_id: int, webhook_id: int, at: datetime) -> Answer:
     return post(webhook.url, body=body, headers=signed)
 
 
-def forget(*, contact_ids: Collection[int]) -> int:
-    """Delete what was or is to be told about these people. Scoped. How many rows."""
-    return WebhookDelivery.objects.filter(contact_id__in=contact_ids).delete()[0]
-
-
 def _problems(name: str, url: str, types: Collection[str]) -> list[FieldError]:
     problems = []
     if not 1 <= len(name.strip()) <= 60:
