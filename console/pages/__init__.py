@@ -5,7 +5,9 @@ from importlib import import_module
 MODULES = (
     "cockpit",
     "contacts",
+    "oneid",
     "segments",
+    "memberships",
     "tags",
     "pushes",
     "welcome",
@@ -14,6 +16,7 @@ MODULES = (
     "provider",
     "members",
     "keys",
+    "webhooks",
     "inbox",
     "audit",
 )
