@@ -244,8 +244,9 @@ def check(*, brand_id: int, corp_id: int, at: datetime) -> list[Verdict]:
         ended = policy_named(corp.trouble_code or "wecom.disconnected")
         return [Verdict("credentials", False, str(ended.detail), str(ended.remedy), code=ended.code)]
     trouble: list[Misconfigured] = []
-    wecom = WeComClient(corpid=corp.corpid, secret=app.secret, agent_id=app.agent_id)
-    subject = Subject(wecom, provided=corp.suite_id is not None)
+    provided = corp.suite_id is not None
+    wecom = WeComClient(corpid=corp.corpid, secret=app.secret, agent_id=app.agent_id, provider=provided)
+    subject = Subject(wecom, provided=provided)
     verdicts = checks.foundations(subject, trouble)
     if verdicts[0].step == "credentials" and not verdicts[0].ok:
         verdicts = _authorisation(corp, app.secret, at) or verdicts

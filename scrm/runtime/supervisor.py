@@ -201,6 +201,7 @@ class Stack:
             environ["WECOM_API_BASE"] = f"{self.simulator_url}/cgi-bin/"
             environ["WECHAT_API_BASE"] = f"{self.simulator_url}/api.weixin.qq.com/"
             environ["WECOM_AUTHORIZE_URL"] = f"{self.simulator_url}/open.weixin.qq.com/connect/oauth2/authorize"
+            environ["WECOM_INSTALL_URL"] = f"{self.simulator_url}/open.work.weixin.qq.com/3rdapp/install"
             arguments = self.state.data.get("simulator_args", programs.SIMULATOR_DEFAULTS)
             snapshot = self.state.path / "simulator.json.gz"
             wanted.insert(0, programs.simulator(port=simulator, snapshot=snapshot, arguments=arguments))

@@ -34,7 +34,7 @@ class SuiteTransport(Transport):
     TOKEN_PARAMETER = "suite_access_token"  # noqa: S105  (a parameter's name)
 
     def __init__(self, suite: Suite) -> None:
-        super().__init__(corpid=suite.suite_id, secret=suite.secret)
+        super().__init__(corpid=suite.suite_id, secret=suite.secret, provider=True)
         self._suite = suite
 
     def fetch_access_token(self) -> tuple[str, int]:
@@ -55,7 +55,7 @@ class ProviderTransport(Transport):
     TOKEN_PARAMETER = "provider_access_token"  # noqa: S105  (a parameter's name)
 
     def __init__(self, suite: Suite) -> None:
-        super().__init__(corpid=suite.provider_corpid, secret=suite.provider_secret)
+        super().__init__(corpid=suite.provider_corpid, secret=suite.provider_secret, provider=True)
 
     def fetch_access_token(self) -> tuple[str, int]:
         """get_provider_token; its success has no errcode."""
