@@ -34,6 +34,7 @@ GROUPS: tuple[tuple[Promise, tuple[Entry, ...]], ...] = (
         pgettext_lazy("console", "客户"),
         (
             Entry(pgettext_lazy("console", "客户"), "person", "contacts", C.READ_CONTACTS, "contacts"),
+            Entry(_("统一身份"), "hub", "oneid", C.READ_INSIGHTS, "oneid"),
             Entry(pgettext_lazy("console", "人群"), "filter_alt", "segments", C.READ_SEGMENTS, "segments"),
             Entry(_("标签与规则"), "sell", "tags", C.READ_SEGMENTS, "tags"),
         ),
@@ -52,6 +53,7 @@ GROUPS: tuple[tuple[Promise, tuple[Entry, ...]], ...] = (
             Entry(_("企微接入"), "cable", "wecom", C.READ_SETTINGS, "wecom"),
             Entry(_("成员与角色"), "manage_accounts", "members", C.MANAGE_SEATS, "members"),
             Entry(pgettext_lazy("console", "API 密钥"), "key", "keys", C.MANAGE_KEYS, "keys"),
+            Entry(_("事件推送"), "webhook", "webhooks", C.MANAGE_KEYS, "webhooks"),
             Entry(_("回调收件箱"), "inbox", "inbox", C.SYNC, "inbox"),
             Entry(_("审计"), "history", "audit", C.READ_AUDIT, "audit"),
         ),
