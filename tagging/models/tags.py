@@ -13,6 +13,8 @@ class Tag(TenantModel):
     id = models.BigAutoField(primary_key=True)
     group = models.CharField(_("分组"), max_length=30, blank=True)
     name = models.CharField(_("名称"), max_length=30)
+    rank = models.PositiveIntegerField(_("优先级"), default=100, db_default=100)
+    """in a group where the stronger tag wins: the smaller number is the stronger"""
     created_at = models.DateTimeField()
 
     class Meta:
@@ -29,13 +31,49 @@ class Tag(TenantModel):
         return f"{self.group}·{self.name}" if self.group else self.name
 
 
+class TagGroup(TenantModel):
+    """What holds for all tags of a group; a group without a row is an ordinary one."""
+
+    class Exclusive(models.TextChoices):
+        NO = "", _("可以同时有")
+        LATEST = "latest", _("只留最新的")
+        PRIORITY = "priority", _("只留优先级最高的")
+
+    id = models.BigAutoField(primary_key=True)
+    name = models.CharField(_("分组"), max_length=30)
+    exclusive = models.CharField(_("互斥"), max_length=10, choices=Exclusive.choices, blank=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = _("标签分组")
+        constraints = [models.UniqueConstraint(fields=["brand", "name"], name="tag_group_once")]
+
+
 class TagRule(TenantModel):
-    """标签规则: near [window_days] [event_type where …] at least [min_count] times → the tag, for [keep_days]."""
+    """标签规则: what a contact did in the last [window_days], measured, against a threshold → the tag."""
+
+    class Measure(models.TextChoices):
+        COUNT = "count", _("次数")
+        SUM = "sum", _("合计")
+        RECENCY = "recency", _("最近做过")
+        SEQUENCE = "sequence", _("先后做过")
+        INTEREST = "interest", _("兴趣分")
 
     id = models.BigAutoField(primary_key=True)
     name = models.CharField(_("名称"), max_length=60)
     tag = tenant_key(Tag)
+    measure = models.CharField(_("衡量"), max_length=10, choices=Measure.choices, default="count", db_default="count")
     event_type = models.CharField(_("行为"), max_length=60)
+    """empty for a sequence (see steps) and for an interest (see where)"""
+    prop = models.CharField(_("合计的属性"), max_length=60, blank=True, default="", db_default="")
+    steps = models.JSONField(_("各步"), default=list, blank=True, db_default=[])
+    """of a sequence, as in the condition `sequence`"""
+    within_hours = models.PositiveIntegerField(_("首尾相隔不超过"), null=True, blank=True)
+    high = models.FloatField(_("达到"), null=True, blank=True)
+    """the tag is given from here on; empty: min_count"""
+    low = models.FloatField(_("低于"), null=True, blank=True)
+    """the tag is taken again below this; empty: the rule never takes it, it runs out after keep_days"""
+    half_life_days = models.PositiveIntegerField(_("半衰期"), null=True, blank=True)
+    """an event of this age counts half; empty: all events in the window count alike"""
     where = models.JSONField(_("条件"), default=dict, blank=True)
     """{"category": "婴童", "product_id": …, "min_dwell_seconds": 15}: every entry must hold"""
     min_count = models.PositiveIntegerField(_("至少次数"), default=1)
@@ -55,6 +93,8 @@ class ContactTag(TenantModel):
         MANUAL = "manual", _("手动")
         RULE = "rule", _("规则")
         API = "api", _("接口")
+        WECOM = "wecom", _("企业微信")
+        IMPORT = "import", _("导入")
 
     pk = models.CompositePrimaryKey("brand_id", "contact_id", "tag_id")
     contact = tenant_key(Contact)
