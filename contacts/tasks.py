@@ -11,7 +11,7 @@ from contacts import health, reconcile, sync, turns
 from contacts.models import SyncRun
 from tenants import statistics
 from wecom.client import client_for
-from wecom.errors import Throttled, Unreachable, WeComError
+from wecom.errors import Misconfigured, Throttled, Unreachable, WeComError
 
 logger = logging.getLogger(__name__)
 
@@ -22,10 +22,14 @@ TURN_SECONDS = 10
 @shared_task(acks_late=True)
 def sync_corp(*, brand_id: int, corp_id: int, **_later_args: object) -> None:
     """Start or go on with the corp's full sync. A run that another worker has in hand is left to it."""
+    try:
+        wecom = client_for(brand_id=brand_id, corp_id=corp_id)
+    except Misconfigured as ended:  # the corp was disconnected since this was enqueued
+        logger.info("contacts.sync.not_connected", extra={"brand": brand_id, "reason": ended.problem_code})
+        return
     run_id = sync.start(brand_id=brand_id, corp_id=corp_id, at=timezone.now())
     if turns.is_taken(run_id):
         return
-    wecom = client_for(brand_id=brand_id, corp_id=corp_id)
     try:
         until = time.monotonic() + TURN_SECONDS
         while time.monotonic() < until:

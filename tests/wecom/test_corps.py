@@ -6,6 +6,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from contacts.models import SyncRun
+from contacts.tasks import sync_corp
 from scrm.lib.errors import Conflict, Invalid, NotFound
 from tenants.actors import Actor
 from tenants.scope import brand_scope
@@ -26,8 +28,13 @@ def told(simulator):
 def form(cast, told):
     app = told["apps"][0]
     return {
-        "brand_id": cast.brand.id, "corpid": told["corpid"], "name": "全棉生活", "agent_id": app["agentid"],
-        "secret": app["secret"], "actor": ALICE, "at": timezone.now(),
+        "brand_id": cast.brand.id,
+        "corpid": told["corpid"],
+        "name": "全棉生活",
+        "agent_id": app["agentid"],
+        "secret": app["secret"],
+        "actor": ALICE,
+        "at": timezone.now(),
     }
 
 
@@ -211,8 +218,10 @@ def test_a_disconnected_corp_is_asked_nothing_and_keeps_what_was_synced(at_hand,
     assert refusal.value.problem_code == "wecom.disconnected"
     assert verdicts_of(at_hand)["credentials"].code == "wecom.disconnected"
     assert Client().post(address, data=body, content_type="text/xml", query_params=query).status_code == 404
+    sync_corp(brand_id=at_hand["brand_id"], corp_id=at_hand["corp_id"])  # a message that was under way
     with brand_scope(at_hand["brand_id"]):
         assert list(InboxItem.objects.values_list("status", flat=True)) == [InboxItem.Status.IGNORED]
+        assert not SyncRun.objects.exists()
     assert simulator.get("/_sim/counters")["calls"] == {}
 
     again = corps.connect(**{**form, "at": timezone.now() + timedelta(seconds=1)})
