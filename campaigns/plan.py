@@ -26,7 +26,7 @@ from campaigns.decide import Range, Statement
 from campaigns.forecast import dry_run
 from campaigns.models import Channel, Push
 from scrm.lib.errors import DomainError, found
-from tagging import memberships
+from tagging import memberships, segments
 from tagging.sql import Sql
 from tenants.scope import brand_scope
 
@@ -75,7 +75,8 @@ def _begin(*, push_id: int, at: datetime) -> str:
     push = found(Push.objects.filter(pk=push_id).select_for_update(of=("self",), no_key=True))
     if push.status == Status.SCHEDULED:
         push.status, push.error = Status.PLANNING, ""
-        push.segment_tree = memberships.tree_of(push.segment) if push.segment else push.segment_tree
+        if push.segment:
+            push.segment_tree = segments.frozen(memberships.tree_of(push.segment))
         push.counts = {"stage": "decide", "cursor": 0, "began_at": at.isoformat()}
         push.save(update_fields=["status", "error", "segment_tree", "counts"])
     return str(push.counts["stage"]) if push.status == Status.PLANNING else "stopped"

@@ -5,11 +5,14 @@ import json
 import pytest
 from django.utils import translation
 
-from scrm.lib.errors import Invalid
+from scrm.lib.errors import Conflict, Invalid
 from tagging import compiler, segments
 from tenants.scope import brand_scope
 
 COUNT = {"kind": "event_count", "event": "product_view", "op": "gte", "value": 1}
+EVENT = {"kind": "event", "event": "order_paid", "op": "gte", "value": 1}
+SEQUENCE = {"kind": "sequence", "steps": [{"event": "add_cart"}, {"event": "order_paid"}]}
+REGEXP = {"kind": "profile", "field": "name", "op": "regexp"}
 GENDER = {"kind": "profile", "field": "gender", "op": "eq", "value": 2}
 
 
@@ -32,7 +35,7 @@ def nested(levels):
         ({"all": GENDER}, "tree.all", "tagging.wrong_type"),
         ({"any": []}, "tree.any", "tagging.empty_group"),
         ({"all": [GENDER, {"none": []}]}, "tree.all[1].none", "tagging.empty_group"),
-        (nested(9), "tree" + ".all[0]" * 8, "tagging.too_deep"),
+        (nested(6), "tree" + ".all[0]" * 5, "tagging.too_deep"),
         ({"all": [{"any": [GENDER] * 30}, {"any": [GENDER] * 21}]}, "tree", "tagging.too_many_conditions"),
         ({"all": [GENDER] * 51}, "tree.all", "tagging.too_many_conditions"),
         ({"all": [GENDER, {**COUNT, "event": "product_veiw"}]}, "tree.all[1].event", "tagging.unknown_event"),
@@ -54,6 +57,56 @@ def nested(levels):
         ({**COUNT, "where": {"min_dwell_seconds": "15"}}, "tree.where.min_dwell_seconds", "tagging.wrong_type"),
         ({**COUNT, "where": {"category": []}}, "tree.where.category", "tagging.wrong_type"),
         ({**COUNT, "where": "婴童"}, "tree.where", "tagging.wrong_type"),
+        ({**COUNT, "where": [{"prop": "category"}]}, "tree.where[0].op", "tagging.unknown_choice"),
+        ({**COUNT, "where": [{"prop": "colour", "op": "exists"}]}, "tree.where[0].prop", "tagging.unknown_field"),
+        ({**COUNT, "where": ["婴童"]}, "tree.where[0]", "tagging.wrong_type"),
+        (
+            {**COUNT, "where": [{"prop": "dwell_seconds", "op": "between", "value": [9, 1]}]},
+            "tree.where[0].value",
+            "tagging.wrong_type",
+        ),
+        (
+            {**COUNT, "from": "2026-11-02T00:00:00Z", "to": "2026-11-02T00:00:00Z"},
+            "tree.to",
+            "tagging.impossible_window",
+        ),
+        ({**COUNT, "from": "yesterday"}, "tree.from", "tagging.wrong_type"),
+        ({**COUNT, "from": "2026-11-02T00:00:00Z", "days": 3}, "tree.from", "tagging.impossible_window"),
+        ({**COUNT, "since_event": "order_payed"}, "tree.since_event", "tagging.unknown_event"),
+        ({**REGEXP, "value": "(a+)+$"}, "tree.value", "tagging.unsafe_regexp"),
+        ({**REGEXP, "value": "(a|aa)*b"}, "tree.value", "tagging.unsafe_regexp"),
+        ({**REGEXP, "value": "a{1,999}"}, "tree.value", "tagging.unsafe_regexp"),
+        ({**REGEXP, "value": r"(a)\1"}, "tree.value", "tagging.unsafe_regexp"),
+        ({**REGEXP, "value": "(?=a)b"}, "tree.value", "tagging.unsafe_regexp"),
+        ({**REGEXP, "value": "[z-a]"}, "tree.value", "tagging.unsafe_regexp"),
+        ({**REGEXP, "value": "a" * 101}, "tree.value", "tagging.unsafe_regexp"),
+        ({**EVENT, "agg": "sum"}, "tree.prop", "tagging.missing_field"),
+        ({**EVENT, "agg": "avg", "prop": "category"}, "tree.prop", "tagging.wrong_type"),
+        ({**EVENT, "agg": "last", "op": "eq"}, "tree.op", "tagging.unknown_choice"),
+        ({**EVENT, "agg": "last", "prop": "category", "op": "gte"}, "tree.op", "tagging.unknown_choice"),
+        ({**EVENT, "op": "between", "value": 3}, "tree.value", "tagging.wrong_type"),
+        ({**EVENT, "op": "between", "value": [3, 1]}, "tree.value", "tagging.out_of_range"),
+        ({"kind": "order", "measure": "count", "op": "lt", "value": 0}, "tree.value", "tagging.out_of_range"),
+        ({"kind": "order", "measure": "weight", "op": "lt", "value": 1}, "tree.measure", "tagging.unknown_choice"),
+        ({"kind": "sequence", "steps": [{"event": "share"}]}, "tree.steps", "tagging.out_of_range"),
+        (
+            {"kind": "sequence", "steps": [{"event": "share"}, {"event": "no"}]},
+            "tree.steps[1].event",
+            "tagging.unknown_event",
+        ),
+        ({**SEQUENCE, "days": 1, "within_hours": 48}, "tree.within_hours", "tagging.impossible_window"),
+        ({**SEQUENCE, "then_not": {"event": "share", "hours": 0}}, "tree.then_not.hours", "tagging.out_of_range"),
+        ({"kind": "bucket", "salt": "a", "lo": 10, "hi": 10}, "tree.hi", "tagging.out_of_range"),
+        ({"kind": "identity", "type": "passport"}, "tree.type", "tagging.unknown_choice"),
+        ({"kind": "segment"}, "tree.segment_id", "tagging.missing_field"),
+        ({"kind": "points_expiring", "op": "gte", "value": 1}, "tree.days", "tagging.missing_field"),
+        ({"kind": "journey", "state": "lost"}, "tree.state", "tagging.unknown_choice"),
+        ({"kind": "touch", "channel": "fax", "op": "gte", "value": 1}, "tree.channel", "tagging.unknown_choice"),
+        (
+            {**GENDER, "field": "created_at", "op": "anniversary", "value": None},
+            "tree.anniversary",
+            "tagging.missing_field",
+        ),
         (
             {"kind": "event_sum", "event": "sign_in", "op": "gte", "value": 1},
             "tree.event",
@@ -111,8 +164,9 @@ def test_every_wrong_leaf_is_named_at_once():
     assert places == ["tree.all[0].event", "tree.all[2].any[0].tag_id", "tree.all[2].any[1].op"]
 
 
-def test_eight_levels_and_fifty_leaves_are_allowed():
-    compiler.validate(nested(8))
+def test_five_levels_and_fifty_leaves_are_allowed():
+    compiler.validate(nested(5))
+    compiler.validate(nested(8), depth=compiler.STORED_DEPTH)  # as older trees may be
     compiler.validate({"all": [{"any": [GENDER] * 25}, {"any": [GENDER] * 25}]})
     compiler.validate({"all": []})
 
@@ -138,6 +192,40 @@ def test_tags_guides_and_stores_must_be_the_brands_own(cast):
         ("tree.all[1].tag", "tagging.unknown_reference"),
         ("tree.all[2].store", "tagging.unknown_reference"),
     ]
+
+
+def test_segments_in_a_circle_are_refused_by_name(cast):
+    from tagging.models import Segment
+    from tenants.actors import SYSTEM
+    from tests.cast import NOON
+
+    def naming(segment):
+        return {"all": [GENDER, {"kind": "segment", "segment_id": segment.pk}]}
+
+    with brand_scope(cast.brand.id):
+        silent = segments.save(name="沉默", tree={"all": [GENDER]}, actor=SYSTEM, at=NOON)
+        high = segments.save(name="高潜", tree=naming(silent), actor=SYSTEM, at=NOON)
+        with pytest.raises(Invalid) as refused:
+            segments.save(name="沉默", tree=naming(high), actor=SYSTEM, at=NOON, segment_id=silent.pk)
+        (error,) = refused.value.errors
+        assert (error.field, error.code) == ("tree.all[1].segment_id", "tagging.segment_cycle")
+        assert "高潜" in error.message
+        assert "沉默" in error.message
+
+        with pytest.raises(Conflict) as used:
+            segments.archive(segment_id=silent.pk, actor=SYSTEM, at=NOON)
+        assert used.value.problem_code == "tagging.segment_in_use"
+        last = high
+        for number in range(compiler.MAX_DEPTH - 1):
+            last = segments.save(name=f"套{number}", tree=naming(last), actor=SYSTEM, at=NOON)
+        with pytest.raises(Invalid) as deep:
+            segments.save(name="再套", tree=naming(last), actor=SYSTEM, at=NOON)
+        assert deep.value.errors[0].code == "tagging.too_deep"
+        assert Segment.objects.get(pk=silent.pk).archived_at is None
+
+        frozen = segments.frozen(naming(high))
+        assert "segment" not in {leaf["kind"] for _path, leaf in compiler.leaves_of(frozen)}
+        assert segments.count(frozen, NOON) == segments.count(naming(high), NOON)
 
 
 @pytest.mark.parametrize("alias", ["c; DROP TABLE x", "C", "", "c c", 'c"'])
