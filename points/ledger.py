@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.models import QuerySet, Sum
 from django.utils.translation import gettext as _
 
-from points import lots, news
+from points import lots, merging, news
 from points.accounts import account_id, lock, open_accounts
 from points.expiry import expire_of
 from points.models import Lot, LotUse, PointsAccount, PointsEntry, Transfer
@@ -173,6 +173,7 @@ def reverse(*, transfer_id: UUID, note: str, actor: str = "", at: datetime) -> P
     counter = PointsAccount.objects.exclude(code="").get(pk__in=sides.values("account_id")).code
     uses = list(LotUse.objects.filter(entry_id=side.id))
     if side.amount > 0:
+        merging.bring_home(lot_id=side.id, contact_id=contact_id, at=at)
         taken = Lot.objects.filter(pk=side.id, remaining=side.amount).update(remaining=0)
         if not taken:
             raise AlreadySpent(
@@ -198,6 +199,7 @@ def reverse(*, transfer_id: UUID, note: str, actor: str = "", at: datetime) -> P
         lots.give_back(use)
     PointsAccount.objects.filter(pk=account.pk).update(balance=balance)
     news.tell([(transfer.id, contact_id, -side.amount, balance)], reason="reverse", at=at)
+    merging.settle_reversal(contact_id=contact_id, at=at)
     return Posted(transfer.id, contact_id, -side.amount, balance)
 
 

@@ -10,11 +10,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from contacts.merging import FROM, Pairs, register
-from contacts.models import MergeMoved
+from django.db.models import F
+
+from contacts.merging import FROM, Pairs, follow_up, register
+from contacts.models import Merge, MergeMoved
 from contacts.sets import as_array, as_json, execute
 from points.accounts import lock
-from points.models import LotUse, PointsEntry, Transfer
+from points.models import Lot, LotUse, PointsAccount, PointsEntry, Transfer
 from scrm.lib.ids import made_id
 
 KIND = "points"
@@ -125,6 +127,39 @@ class Points:
             brand=pairs.brand,
             rows=as_json({"lot": m.home, "points": m.points} for m in moves),
         )
+
+
+def settle_reversal(*, contact_id: int, at: datetime) -> None:
+    """After a reversal gave points to an account whose contact has been merged: they go to the survivor too. Scoped."""
+    merges = Merge.objects.filter(loser=contact_id, split_at=None).values_list("pk", flat=True)
+    if merges:
+        follow_up(merge_ids=list(merges), at=at)
+        settle_reversal(contact_id=Merge.objects.get(pk=merges[0]).survivor_id, at=at)
+
+
+def bring_home(*, lot_id: UUID, contact_id: int, at: datetime) -> None:
+    """Move what is left of a lot that merges took along back into it, so that its grant can be reversed. Scoped."""
+    merge = Merge.objects.filter(loser=contact_id, split_at=None).first()
+    kept = MergeMoved.objects.filter(merge=merge, kind=KIND).first() if merge else None
+    if merge is None or kept is None:
+        return
+    for row in kept.rows:
+        if row["lot"] == str(lot_id):
+            bring_home(lot_id=UUID(row["made"]), contact_id=merge.survivor_id, at=at)
+            _return_one(Lot.objects.get(pk=row["made"]), lot_id, merge, at)
+
+
+def _return_one(lot: Lot, home: UUID, merge: Merge, at: datetime) -> None:
+    target = Lot.objects.get(pk=home).account_id
+    lock([lot.account_id, target])
+    lot.refresh_from_db(fields=["remaining"])
+    if lot.remaining:
+        balances = dict(PointsAccount.objects.filter(pk__in=[lot.account_id, target]).values_list("pk", "balance"))
+        found = [(merge.pk, lot.account_id, balances[lot.account_id], target, balances[target], lot.pk)]
+        moves = _moves([(*found[0], lot.remaining, home)])
+        _post(moves, reason="split", at=at)
+        _empty(moves, merge.brand_id)
+        Lot.objects.filter(pk=home).update(remaining=F("remaining") + moves[0].points)
 
 
 def _lock_accounts(pairs: Pairs) -> None:

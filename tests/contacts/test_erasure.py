@@ -8,7 +8,7 @@ from django.db import connection
 from django.utils import timezone
 
 from contacts import erasure, export
-from contacts.identity import attach, find, resolve
+from contacts.identity import find, resolve
 from contacts.merging import Wanted, merge
 from contacts.models import Contact, Follow, Identity
 from contacts.settling_claims import Key
@@ -17,6 +17,7 @@ from events.models import Event
 from points import ledger
 from points.models import PointsEntry
 from scrm.lib.errors import Invalid, NotFound
+from scrm.lib.ids import made_id
 from tagging.models import ContactTag, Tag
 from tenants import audit
 from tenants.actors import Actor
@@ -47,14 +48,13 @@ def fill(cast, contact, at):
     keys: list[Key] = [("unionid", "o-chenxm"), ("phone", "13812345678")]
     for type_, value in keys:
         Identity.objects.create(
-            id=f"00000000-0000-0000-0000-0000000000{len(type_):02}",
+            id=made_id(cast.brand.id, "identity", type_, value),
             contact=contact,
             type=type_,
             value=value,
             first_seen_at=at,
         )
     Follow.objects.filter(contact=contact).update(remark="陈姐", description="住静安", external_userid="wm-chenxm")
-    attach(claims=[], at=at)
     log.write([log.NewEvent("search", at, contact_id=contact.pk, props={"keyword": "给陈小满的礼物"})], at=at)
     log.write([log.NewEvent("page_view", at, identity=("unionid", "o-chenxm"))], at=at)
     tag = Tag.objects.create(name="t", created_at=at)
