@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -105,11 +105,11 @@ def measure(admin: Admin, scale: float, _rounds: int) -> list[Measure]:
         first = asyncio.run(_tell_all(there, warm := _warm_up(there)))
         _wait_until_empty(there.brand_id)
         told, lost, edited = _story(there, random.Random(17), seconds)
+        since = timezone.now()
         report = asyncio.run(_tell_all(there, told))
         sent_all = time.monotonic()
         _wait_until_empty(there.brand_id)
         drained = time.monotonic() - sent_all
-        since = timezone.now() - timedelta(seconds=seconds + drained + 1)
         # While the workers were starting, codes may have died: the first adds are not counted as welcomes.
         added, refused = [*first.added, *report.added], first.refused + report.refused
         _check(there, [*warm, *told], added, report.added, refused, lost, edited)

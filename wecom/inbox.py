@@ -21,8 +21,9 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from scrm.lib.errors import Conflict, found
+from scrm.lib.errors import Conflict, NotFound, found
 from tenants.scope import brand_scope
+from tenants.secrets import decrypt
 from wecom import crypto, troubles
 from wecom.callback_keys import SELF_CHECK
 from wecom.crypto import Seal
@@ -49,6 +50,9 @@ _ENVELOPE = {"ToUserName", "AgentID", "WelcomeCode", "SuiteId", "AuthCorpId", "M
 _ENVELOPE |= {"Event", "InfoType", "CreateTime", "TimeStamp", "FromUserName"}
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
+# Plain SQL: at 200 callbacks a second, building the same two queries anew is a third of what the door costs.
+WHOSE = "SELECT brand_id, corp_id FROM wecom_callbackendpoint WHERE id = %s::uuid"
+KEYS = "SELECT corpid, callback_token, callback_aes_key FROM wecom_corp WHERE id = %s::bigint"
 KEEP = """
 INSERT INTO wecom_inboxitem (brand_id, corp_id, dedupe_key, event, change_type, payload, received_at, status, attempts,
                              due_at, error, welcome_due)
@@ -167,20 +171,19 @@ def receive(*, endpoint_id: UUID, seal: Seal, body: bytes, at: datetime, wake: W
 
     Opens its own scope; `wake(brand_id, is_welcome)` is called after the commit of a new one. A message that was sealed
     rightly is kept even if it cannot be read. Raises NotFound; BadCallback: nothing is kept, and the corp is told."""
-    endpoint = found(CallbackEndpoint.objects.filter(pk=endpoint_id))
+    brand_id, corp_id = _one(WHOSE, endpoint_id)
     try:
-        with brand_scope(endpoint.brand_id):
-            corp = found(Corp.objects.filter(pk=endpoint.corp_id))
-            fields = _read(_opened(corp, crypto.envelope(body), seal))
-            item_id = _keep(corp, fields, at)
+        with brand_scope(brand_id):
+            corpid, token, aes_key = _one(KEYS, corp_id)
+            keys = {"token": decrypt(token) if token else "", "aes_key": decrypt(aes_key) if aes_key else ""}
+            fields = _read(crypto.opened(crypto.envelope(body), seal, corpid=corpid, **keys))
+            item_id = _keep(brand_id, corp_id, fields, at)
             if item_id is not None:
-                transaction.on_commit(lambda: wake(endpoint.brand_id, _has_welcome(fields)))
+                transaction.on_commit(lambda: wake(brand_id, _has_welcome(fields)))
     except BadCallback as refusal:
-        troubles.note_refused_callback(
-            brand_id=endpoint.brand_id, corp_id=endpoint.corp_id, code=refusal.problem_code, at=at
-        )
+        troubles.note_refused_callback(brand_id=brand_id, corp_id=corp_id, code=refusal.problem_code, at=at)
         raise
-    logger.info("wecom.callback", extra={"brand": endpoint.brand_id, "item": item_id, "event": event_of(fields)})
+    logger.info("wecom.callback", extra={"brand": brand_id, "item": item_id, "event": event_of(fields)})
     return item_id is not None
 
 
@@ -190,7 +193,8 @@ def keep_opened(*, brand_id: int, corp_id: int, plain: str, at: datetime, wake: 
     Opens its own scope. Raises NotFound."""
     with brand_scope(brand_id):
         fields = _read(plain)
-        item_id = _keep(found(Corp.objects.filter(pk=corp_id)), fields, at)
+        found(Corp.objects.filter(pk=corp_id))
+        item_id = _keep(brand_id, corp_id, fields, at)
         if item_id is not None:
             transaction.on_commit(lambda: wake(brand_id, _has_welcome(fields)))
     logger.info("wecom.callback", extra={"brand": brand_id, "item": item_id, "event": event_of(fields)})
@@ -243,12 +247,22 @@ def _storable(value: Any, levels: int) -> Any:
     return "" if value is None else _UNSTORABLE.sub("�", str(value))
 
 
-def _keep(corp: Corp, fields: Mapping[str, Any], at: datetime) -> int | None:
+def _one(query: str, key: object) -> Any:
+    """The one row of a query by key. Raises NotFound."""
+    with connection.cursor() as cursor:
+        cursor.execute(query, [str(key)])
+        row = cursor.fetchone()
+    if row is None:
+        raise NotFound
+    return row
+
+
+def _keep(brand_id: int, corp_id: int, fields: Mapping[str, Any], at: datetime) -> int | None:
     """The new row's id, None if it is there already. Scoped."""
     change = fields.get("ChangeType")
     row: dict[str, Any] = {
-        "brand": corp.brand_id,
-        "corp": corp.pk,
+        "brand": brand_id,
+        "corp": corp_id,
         "key": dedupe_key(fields),
         "event": event_of(fields)[:64],
         "change": change[:64] if isinstance(change, str) else "",
