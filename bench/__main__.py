@@ -22,6 +22,7 @@ MEASURES = (
     "segments",
     "oneid",
     "big",
+    "lag",
     "planning",
     "limiter",
     "tokens",

@@ -53,10 +53,14 @@ WHERE c.brand_id = %(brand)s AND c.gender = 2
 
 def measure(admin: Admin, scale: float, rounds: int) -> list[Measure]:
     """Load the small brand alone, then everything, and ask."""
-    alone = _small(big.make(admin, scale, others=False), admin, rounds)
+    alone = _small(big.make(admin, scale, others=False))
     made = big.make(admin, scale)
-    measures = [_loading(made), *_count(made, rounds), *_estimates(made, scale)]
-    return [*measures, *_neighbours(alone, _small(made, admin, rounds))]
+    measures = [_loading(made), *_count(made, rounds), *_estimates(made)]
+    measures += _neighbours(alone, _small(made))
+    from bench import plans  # it asks this module's question
+
+    print(f"plans of the ten main queries: {plans.write(made)}", flush=True)
+    return measures
 
 
 def five_leaves(tag_id: int) -> dict[str, Any]:
@@ -121,7 +125,7 @@ def _count(made: Big, rounds: int) -> list[Measure]:
     ]
 
 
-def _estimates(made: Big, scale: float) -> list[Measure]:
+def _estimates(made: Big) -> list[Measure]:
     chance, at = random.Random(20_261_122), timezone.now()
     pool = _leaves(made.first_tag, chance)
     truth_of = _truths(made.brand_id, pool, at)
@@ -209,7 +213,7 @@ def _truths(brand_id: int, pool: list[dict[str, Any]], at: datetime) -> Callable
 Small = dict[str, tuple[list[float], str]]
 
 
-def _small(made: Big, admin: Admin, rounds: int) -> Small:
+def _small(made: Big) -> Small:
     """Name → (milliseconds of each of nine times, the plan) of what the small brand asks."""
     at, brand_id = timezone.now(), made.other_id
     tree = five_leaves(made.other_first_tag)

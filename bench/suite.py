@@ -2,18 +2,38 @@
 
 from collections.abc import Callable
 
-from bench import callbacks, ingest, limiter, million, oneid, planning, questions, reading, soak, sync, tokens
+from bench import (
+    callbacks,
+    ingest,
+    lag,
+    limiter,
+    million,
+    oneid,
+    planning,
+    questions,
+    reading,
+    soak,
+    sustained,
+    sync,
+    tokens,
+)
 from bench.measure import Measure
 from bench.scratch import Admin
+
+
+def _ingest(admin: Admin, scale: float, rounds: int) -> list[Measure]:
+    return ingest.measure(admin, scale, rounds) + sustained.measure(admin, scale, rounds)
+
 
 SUITE: dict[str, Callable[[Admin, float, int], list[Measure]]] = {
     "sync": sync.measure,
     "callbacks": callbacks.measure,
-    "ingest": ingest.measure,
+    "ingest": _ingest,
     "reading": reading.measure,
     "segments": questions.measure,
     "oneid": oneid.measure,
     "big": million.measure,
+    "lag": lag.measure,
     "planning": planning.measure,
     "limiter": limiter.measure,
     "tokens": tokens.measure,

@@ -8,7 +8,7 @@ from tenants.models import Brand
 from tenants.scope import brand_scope
 
 STEP = 5000
-TURNS = 20
+TURNS = 5
 """transactions of about a second at most; then the brand goes to the end of the queue"""
 
 
