@@ -337,7 +337,9 @@ def _control(param: Param, kind: str, said: Mapping[str, str], offered: Mapping[
     if param.name == "value" and _is_money(kind, said):
         return {**made, "control": "text", "unit": _("元")}
     if param.type == "int" and said.get("op") != "between":
-        return {**made, "control": "number", "least": param.minimum, "most": param.maximum}
+        # A number among choices says itself; one without a unit needs its name beside it.
+        shown = param.name in ("within_hours", "silent_days", "days", "lo", "hi")
+        return {**made, "control": "number", "least": param.minimum, "most": param.maximum, "shown": shown}
     return {**made, "control": "text", "hint": _("不限") if not param.required and param.name != "value" else ""}
 
 
