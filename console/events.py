@@ -4,9 +4,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from events import catalogue
+from contacts.models import Follow
+from events import declared
 from events.models import Event
+
+FIELDS = {
+    "name": gettext_lazy("昵称"),
+    "avatar": gettext_lazy("头像"),
+    "gender": gettext_lazy("性别"),
+    "phone": gettext_lazy("手机号"),
+    "main_guide_id": gettext_lazy("主导购"),
+    "source_state": gettext_lazy("来源渠道"),
+    "first_added_at": gettext_lazy("首次添加"),
+    "lost_at": gettext_lazy("流失时间"),
+}
+"""Fields of profile_changed."""
 
 
 def sentence(event: Event, staff: Mapping[int, str]) -> str:
@@ -25,4 +39,20 @@ def sentence(event: Event, staff: Mapping[int, str]) -> str:
         details.append(_("%(n)s 积分") % {"n": f"{props['points']:,}"})
     if isinstance(props.get("staff_id"), int) and staff.get(props["staff_id"]):
         details.append(staff[props["staff_id"]])
-    return " · ".join([catalogue.label(event.type), *details])
+    return " · ".join([declared.label(event.type), *details, *_of_person(event)])
+
+
+def _of_person(event: Event) -> list[str]:
+    """Who deleted whom, what of the profile changed into what, and with whom somebody was merged."""
+    props: Mapping[str, Any] = event.props
+    if event.type == "friend_lost" and props.get("lost_by") in Follow.LostBy.values:
+        return [str(Follow.LostBy(props["lost_by"]).label)]
+    if event.type in ("contact_merged", "contact_split"):
+        return [f"#{props.get('other_id')}"]
+    if event.type == "profile_changed":
+        name = str(props.get("field", ""))
+        shown = [str(FIELDS.get(name, name))]
+        if name in ("name", "phone", "source_state"):
+            shown.append(f"{props.get('old') or '—'} → {props.get('new') or '—'}")
+        return shown
+    return []
