@@ -5,16 +5,17 @@ from datetime import datetime, timedelta
 from typing import Any
 from zlib import crc32
 
+import segno
 from django import template
 from django.template.context import Context
 from django.utils import timezone, translation
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
 from campaigns import reasons
-from events import catalogue as event_catalogue
+from events import declared
 from tenants.roles import Capability
 
 register = template.Library()
@@ -64,7 +65,7 @@ def evidence(iso: str) -> str:
 @register.filter
 def event_label(type_: str) -> str:
     """What people call an event type."""
-    return event_catalogue.label(type_)
+    return declared.label(type_)
 
 
 @register.filter
@@ -244,3 +245,10 @@ def item_text(mapping: dict[str, Any], key: str) -> str:
 def joined(text: str, value: Any) -> str:
     """`tag:` and 7 → `tag:7`."""
     return f"{text}{value}"
+
+
+@register.simple_tag
+def qr(text: str, label: str) -> SafeString:
+    """The text as a QR code: an SVG in the page, since the text may be a secret that no other server should see."""
+    svg = segno.make_qr(text, error="m").svg_inline(scale=4, border=2, dark="#101828", light="#ffffff", omitsize=True)
+    return format_html('<div class="o-qr" role="img" aria-label="{}">{}</div>', label, mark_safe(svg))  # noqa: S308 - segno's own
