@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from campaigns import content, pushes
 from campaigns.models import Push
+from contacts import merging
 from contacts.models import Contact
 from points import ledger, rules
 from points.models import Transfer
@@ -70,6 +71,8 @@ def made(cast: Cast) -> Scene:
         link = AuthorisationLink.objects.create(
             state="scene1" * 5, suite=suite, brand=brand, made_by=alice.id, url="https://x", made_at=now, expires_at=now
         )
+        other = Contact.objects.create(name="果园·二", created_at=now)
+        [merge_id] = merging.merge(wanted=[merging.Wanted(contact.pk, other.pk)], at=now)
     seat = Seat.objects.get(user=cast.alice.user)
     ids = {
         "contact_id": contact.pk,
@@ -84,6 +87,7 @@ def made(cast: Cast) -> Scene:
         "item_id": item.pk,
         "app_id": app.pk,
         "state": link.state,
+        "merge_id": merge_id,
     }
     return Scene(cast, contact, tag, segment, draft, scheduled, transfer, ids)
 
