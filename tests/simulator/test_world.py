@@ -197,3 +197,14 @@ def test_the_journal_can_be_read_in_pages(caller):
     assert paged == everything
     one = everything[-1]["external_userid"]
     assert caller.simulator.journal(external_userid=one) == [row for row in everything if row["external_userid"] == one]
+
+
+def test_a_snapshot_that_cannot_be_written_is_told(tmp_path):
+    folder = tmp_path / "worlds"
+    with running_simulator(guides=2, contacts=10, snapshot=folder / "world.json.gz") as simulator:
+        folder.write_text("in the way")
+        with pytest.raises(requests.HTTPError, match="was not written"):
+            simulator.post("/_sim/snapshot")
+        folder.unlink()
+        simulator.post("/_sim/snapshot")
+        assert (folder / "world.json.gz").exists()

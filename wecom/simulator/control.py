@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from wecom.simulator import acts, crypto, habits, phone, quota, snapshot
+from wecom.simulator import acts, crypto, habits, phone, quota
 from wecom.simulator.control_base import ENGINE, Answer, BadRequest, body_of, reply, text_of
 from wecom.simulator.faults import Fault
 from wecom.simulator.logins import openid_of
 from wecom.simulator.outbound import VERIFY_WITHIN
+from wecom.simulator.saving import Saver
 from wecom.simulator.world import Callback, Corp
 
-SAVER: web.AppKey[snapshot.Saver] = web.AppKey("saver", snapshot.Saver)
+SAVER: web.AppKey[Saver] = web.AppKey("saver", Saver)
 
 routes = web.RouteTableDef()
 
@@ -275,7 +275,10 @@ async def save(request: web.Request) -> web.Response:
     saver = request.app.get(SAVER)
     if saver is None:
         raise BadRequest("no --snapshot file was given")
-    await asyncio.to_thread(saver.write, *saver.take())
+    try:
+        await saver.save()
+    except OSError as error:
+        raise BadRequest(str(error)) from error
     return reply({"ok": True, "path": str(saver.path)})
 
 

@@ -27,6 +27,7 @@ from wecom.simulator.endpoints import ENDPOINTS
 from wecom.simulator.engine import Engine
 from wecom.simulator.errors import Refused
 from wecom.simulator.faults import Fault
+from wecom.simulator.saving import Saver
 from wecom.simulator.seed import make_world
 from wecom.simulator.wire import CORP, SUITE, Binary, Call, Endpoint, Upload, answer, refuse
 
@@ -102,7 +103,7 @@ def make_app(engine: Engine, *, path: Path | None = None) -> web.Application:
     app = web.Application(client_max_size=BODY_LIMIT, middlewares=[control.plain_errors])
     app[ENGINE] = engine
     if path is not None:
-        app[SAVER] = snapshot.Saver(engine, path)
+        app[SAVER] = Saver(engine, path)
     for part in PARTS:
         app.add_routes(part.routes)
     app.router.add_route("*", "/cgi-bin/{path:.*}", api)
@@ -261,7 +262,7 @@ async def _background(app: web.Application) -> AsyncIterator[None]:
     await asyncio.gather(*tasks, return_exceptions=True)
     await engine.outbound.stop()
     if SAVER in app and engine.dirty:
-        app[SAVER].write(*app[SAVER].take())
+        app[SAVER].save_at_the_end()
 
 
 async def _live(engine: Engine) -> None:
@@ -278,17 +279,19 @@ async def _live(engine: Engine) -> None:
             await asyncio.wait_for(engine.agenda.changed.wait(), wait)
 
 
-async def _save_regularly(engine: Engine, saver: snapshot.Saver) -> None:
-    """Save when something changed; compressing happens off the loop, and a slow save makes saves rarer."""
+async def _save_regularly(engine: Engine, saver: Saver) -> None:
+    """Save when something changed; a slow save makes saves rarer, a failed one is tried again."""
     pause = SAVE_EVERY
     while True:
         await asyncio.sleep(pause)
         if not engine.dirty:
             continue
         started = time.monotonic()
-        order, text = saver.take()
+        try:
+            await saver.save()
+        except OSError as error:
+            logger.warning("%s", error)
         pause = max(SAVE_EVERY, 20 * (time.monotonic() - started))
-        await asyncio.to_thread(saver.write, order, text)
 
 
 async def _serve(engine: Engine, *, host: str, port: int, path: Path | None, exit_with_stdin: bool) -> None:

@@ -1,4 +1,4 @@
-"""The world on disk: gzipped JSON, one table of rows per kind of record, replaced atomically.
+"""The world on disk: gzipped JSON, one table of rows per kind of record. `saving` writes it.
 
 Not kept: tokens, cursors, queued callbacks, faults, limits in use; a client survives the loss of each.
 """
@@ -9,8 +9,6 @@ import base64
 import dataclasses
 import gzip
 import json
-import os
-import threading
 from collections.abc import Iterable
 from operator import attrgetter
 from pathlib import Path
@@ -75,34 +73,6 @@ def dump(engine: Engine) -> str:
         "contents": engine.journal.contents,
     }
     return json.dumps(state, ensure_ascii=False, separators=(",", ":"))
-
-
-class Saver:
-    """Writes one engine's snapshots to one file; a later one is never replaced by an earlier one that took longer."""
-
-    def __init__(self, engine: Engine, path: Path) -> None:
-        self.path = path
-        self._engine = engine
-        self._lock = threading.Lock()
-        self._taken = self._written = 0
-
-    def take(self) -> tuple[int, str]:
-        """(order, text) of the present state. Called on the loop; the text may be written elsewhere."""
-        self._engine.dirty = False
-        self._taken += 1
-        return self._taken, dump(self._engine)
-
-    def write(self, order: int, text: str) -> None:
-        """Replace the file at once or not at all. Thread-safe."""
-        with self._lock:
-            if order <= self._written:
-                return
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = self.path.with_name(f"{self.path.name}.tmp")
-            with gzip.open(temporary, "wt", encoding="utf-8", compresslevel=1) as file:
-                file.write(text)
-            os.replace(temporary, self.path)
-            self._written = order
 
 
 def read(path: Path) -> Engine:
