@@ -28,7 +28,7 @@ class Undo(Exception):
 
 
 class MergingProperties(TestCase):
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=15, deadline=None)
     @given(
         seed=st.integers(0, 10**6),
         acts=st.lists(st.lists(PAIR, min_size=1, max_size=3), min_size=1, max_size=3),
@@ -55,7 +55,7 @@ class MergingProperties(TestCase):
             assert ledger.discrepancies() == []
             assert not Merge.objects.filter(split_at=None).exists()
 
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=6, deadline=None)
     @given(seed=st.integers(0, 10**6), pairs=st.lists(PAIR, min_size=2, max_size=4), which=st.integers(0, 9))
     def test_splitting_one_of_several_is_as_if_it_had_never_been(self, seed, pairs, which):
         cast = Cast.make()
