@@ -191,8 +191,9 @@ def newer_leaves(draw: st.DrawFn, world: World) -> dict[str, Any]:
         said = ages if measure in ("last", "first") else numbers(draw, [1, 2] if measure == "count" else [1, 100, 9900])
         return {"kind": kind, "measure": measure, **where, **draw(window), **said}
     if kind == "sequence":
-        steps = [{"event": draw(TYPES), "where": draw(filters("x_none"))} for _n in range(draw(st.integers(2, 3)))]
-        steps = [{"event": step["event"], "where": {}} if draw(st.booleans()) else step for step in steps]
+        types = draw(st.lists(TYPES, min_size=2, max_size=3))
+        steps = [{"event": type_, "where": draw(filters(type_))} for type_ in types]
+        steps = [{"event": step["event"]} if draw(st.booleans()) else step for step in steps]
         leaf = {
             "kind": kind,
             "steps": steps,
