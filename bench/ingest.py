@@ -44,19 +44,18 @@ def measure(admin: Admin, scale: float, rounds: int) -> list[Measure]:
     """Events per second: in batches of 100 and 500 over HTTP, and of 500 in-process."""
     admin.empty(*people.EVERYTHING)
     crowd = people.make(admin, slug="bench-ingest", contacts=max(200, round(CONTACTS * scale)), guides=10)
-    admin.run(f"CREATE TABLE {TWIN} (LIKE events_event INCLUDING ALL)")
     count = max(1000, round(EVENTS * scale / 500) * 500)
     took: dict[str, list[float]] = {"http 500": [], "copy": [], "http 100": [], "in-process 500": []}
-    with _web(_key(crowd)) as web:
-        web.send(_batches(crowd, 100, 1000, seed="warm up"))  # imports, connections, plans
+    with web(key_of(crowd)) as server:
+        server.send(batches(crowd, 100, 1000, seed="warm up"))  # imports, connections, plans
         for turn in range(rounds):
             for size in (500, 100):
                 admin.empty("events_event")
-                batches = _batches(crowd, size, count, seed=f"http {size} {turn}")
-                took[f"http {size}"].append(web.send(batches))
-            took["copy"].append(_copied(admin, count))
+                sent = batches(crowd, size, count, seed=f"http {size} {turn}")
+                took[f"http {size}"].append(server.send(sent))
+            took["copy"].append(copied(admin, count))
             admin.empty("events_event")
-            took["in-process 500"].append(_taken(crowd, _batches(crowd, 500, count, seed=f"within {turn}")))
+            took["in-process 500"].append(_taken(crowd, batches(crowd, 500, count, seed=f"within {turn}")))
     floor = count / min(took.pop("copy"))
     notes = {
         "http 500": f"{count:,} events of {crowd.contacts:,} contacts in batches of 500, {SENDERS} senders, 2 web "
@@ -72,11 +71,11 @@ def measure(admin: Admin, scale: float, rounds: int) -> list[Measure]:
     ]
 
 
-class _Web:
+class Web:
     """The product's web process, and clients that send to it as fast as it answers."""
 
     def __init__(self, port: int, key: str) -> None:
-        self._port = port
+        self.port = port
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
 
     def send(self, batches: list[Batch]) -> float:
@@ -87,7 +86,7 @@ class _Web:
         turn, answers = threading.Lock(), list[tuple[int, bytes]]()
 
         def sender() -> None:
-            web = HTTPConnection("127.0.0.1", self._port, timeout=60)
+            web = HTTPConnection("127.0.0.1", self.port, timeout=60)
             while True:
                 with turn:
                     body = next(bodies, None)
@@ -113,8 +112,9 @@ class _Web:
 
 
 @contextmanager
-def _web(key: str) -> Iterator[_Web]:
-    port = free_port(FIRST_PORT, taken=set())
+def web(key: str, *, port: int = 0) -> Iterator[Web]:
+    """The product's web process at `port` (0: one that is free), and a way to send to it with the key."""
+    port = port or free_port(FIRST_PORT, taken=set())
     program = programs.web(port=port)
     log = environment.state_directory() / "logs" / "bench-web.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -128,13 +128,14 @@ def _web(key: str) -> Iterator[_Web]:
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"The web process did not start: {trouble} (see {log})")
                 time.sleep(0.1)
-            yield _Web(port, key)
+            yield Web(port, key)
         finally:
             process.terminate()
             process.wait()
 
 
-def _key(crowd: People) -> str:
+def key_of(crowd: People) -> str:
+    """A key of the brand's that may send as much as it can."""
     with brand_scope(crowd.brand_id):
         made = keys.make(
             brand_id=crowd.brand_id,
@@ -147,7 +148,7 @@ def _key(crowd: People) -> str:
     return made.key
 
 
-def _batches(crowd: People, size: int, count: int, *, seed: str) -> list[Batch]:
+def batches(crowd: People, size: int, count: int, *, seed: str) -> list[Batch]:
     """`count` product views of the last six days in batches; the seed decides which, but for the time of day."""
     chance, at = random.Random(seed), timezone.now()
     events = [_view(crowd, chance, at) for _ in range(count)]
@@ -180,8 +181,9 @@ def _taken(crowd: People, batches: list[Batch]) -> float:
     return seconds(take)
 
 
-def _copied(admin: Admin, count: int) -> float:
-    """COPY what the log holds now into the twin."""
+def copied(admin: Admin, count: int) -> float:
+    """COPY what the log holds now into the twin, which is made when missing; seconds."""
+    admin.run(f"CREATE TABLE IF NOT EXISTS {TWIN} (LIKE events_event INCLUDING ALL)")
     columns = admin.columns("events_event")
     rows = admin.copy_out(f"SELECT {', '.join(columns)} FROM events_event")
     admin.empty(TWIN)

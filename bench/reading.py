@@ -34,7 +34,7 @@ def measure(admin: Admin, scale: float, rounds: int) -> list[Measure]:
     events = max(1000, round(EVENTS * scale))
     crowd = people.make(admin, slug="bench-reading", contacts=max(200, round(CONTACTS * scale)), guides=10)
     people.visits(admin, crowd, events=events)
-    _rules(crowd)
+    rules_of(crowd)
     # Below everything that the reactors themselves write.
     ((horizon,),) = admin.rows("SELECT max(txid) + 1 FROM events_event")
     took, floors = [], []
@@ -59,7 +59,8 @@ def measure(admin: Admin, scale: float, rounds: int) -> list[Measure]:
     ]
 
 
-def _rules(crowd: People) -> None:
+def rules_of(crowd: People) -> None:
+    """A tag rule for each category of products, and points for signing in."""
     at = timezone.now()
     with brand_scope(crowd.brand_id):
         for category in CATEGORIES:

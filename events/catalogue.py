@@ -34,6 +34,11 @@ class EventType:
     sender: str
     """api (the brand's own systems), wecom or system"""
     props: Mapping[str, str] = field(default_factory=dict)
+    required: frozenset[str] = frozenset()
+    """properties without which an event of this type is refused"""
+    prop_labels: Mapping[str, str] = field(default_factory=dict)
+    """what a brand calls the properties of its own type"""
+    units: Mapping[str, str] = field(default_factory=dict)
 
 
 _ORDER = {"order_no": "text", "amount_fen": "int", "category": "text", "product_id": "text"}
@@ -44,7 +49,12 @@ _POINTS = {"points": "int", "balance": "int", "reason": "text"}
 BUILT_IN: dict[str, EventType] = {
     kind.name: kind
     for kind in (
-        EventType("page_view", gettext_lazy("浏览页面"), "api", {"page": "text", "dwell_seconds": "int"}),
+        EventType(
+            "page_view",
+            gettext_lazy("浏览页面"),
+            "api",
+            {"page": "text", "dwell_seconds": "int", "ref_page": "text"},
+        ),
         EventType(
             "product_view",
             gettext_lazy("浏览商品"),
@@ -56,14 +66,31 @@ BUILT_IN: dict[str, EventType] = {
             "add_cart",
             gettext_lazy("加入购物车"),
             "api",
-            {"product_id": "text", "category": "text", "amount_fen": "int"},
+            {"product_id": "text", "category": "text", "amount_fen": "int", "quantity": "int"},
         ),
+        EventType("remove_cart", gettext_lazy("移出购物车"), "api", {"product_id": "text", "category": "text"}),
         EventType("order_created", gettext_lazy("下单"), "api", _ORDER),
         EventType("order_paid", gettext_lazy("支付订单"), "api", _ORDER),
         EventType("order_refunded", gettext_lazy("退款"), "api", _ORDER),
-        EventType("share", gettext_lazy("分享"), "api", {"page": "text"}),
-        EventType("sign_in", gettext_lazy("签到"), "api"),
-        EventType("draw", gettext_lazy("抽奖"), "api"),
+        EventType("order_shipped", gettext_lazy("订单发货"), "api", {"order_no": "text", "carrier": "text"}),
+        EventType("order_completed", gettext_lazy("订单完成"), "api", _ORDER),
+        EventType("order_cancelled", gettext_lazy("订单取消"), "api", {**_ORDER, "reason": "text"}),
+        EventType("share", gettext_lazy("分享"), "api", {"page": "text", "product_id": "text", "channel": "text"}),
+        EventType("sign_in", gettext_lazy("签到"), "api", {"streak_days": "int"}),
+        EventType("draw", gettext_lazy("抽奖"), "api", {"activity": "text", "prize": "text", "won": "bool"}),
+        EventType(
+            "survey_answered",
+            gettext_lazy("填写问卷"),
+            "api",
+            {"survey": "text", "question": "text", "answer": "text", "score": "int"},
+        ),
+        EventType(
+            "live_watched",
+            gettext_lazy("观看直播"),
+            "api",
+            {"live": "text", "dwell_seconds": "int", "product_id": "text"},
+        ),
+        EventType("store_visit", gettext_lazy("到店"), "api", {"store": "text", "dwell_seconds": "int"}),
         EventType(
             "friend_added",
             gettext_lazy("添加好友"),
@@ -79,6 +106,7 @@ BUILT_IN: dict[str, EventType] = {
             "system",
             {"staff_id": "int", "welcome_id": "int", "reason": "text"},
         ),
+        EventType("chat_session", gettext_lazy("与导购聊天"), "wecom", {"staff_id": "int", "messages": "int"}),
         EventType("group_joined", gettext_lazy("加入客户群"), "wecom", {"chat_id": "text"}),
         EventType("group_left", gettext_lazy("退出客户群"), "wecom", {"chat_id": "text"}),
         EventType("moment_liked", gettext_lazy("点赞朋友圈"), "wecom", {"push_id": "int"}),
@@ -120,13 +148,19 @@ def is_known(name: str) -> bool:
     return name in BUILT_IN or OWN_TYPE.fullmatch(name) is not None
 
 
-def check(type: str, props: Mapping[str, Any], *, sender: str = "api") -> list[FieldError]:
-    """What is wrong with an event of `sender`; empty if nothing. Fields are `type`, `props`, `props.<name>`."""
-    kind = BUILT_IN.get(type)
+def check(
+    type: str, props: Mapping[str, Any], *, sender: str = "api", own: Mapping[str, EventType] | None = None
+) -> list[FieldError]:
+    """What is wrong with an event of `sender`; empty if nothing. Fields are `type`, `props`, `props.<name>`.
+
+    `own` are the brand's declared types (events.declared); an own type that is not declared carries what it likes."""
+    kind = BUILT_IN.get(type) or (own or {}).get(type)
     if kind is None and not OWN_TYPE.fullmatch(type):
         return [_unknown_type()]
     if kind is not None and sender == "api" and kind.sender != "api":
         return [_reserved(type)]
+    if kind is not None and not kind.required <= props.keys():
+        return [_missing_prop(name) for name in sorted(kind.required - props.keys())]
     if not props:
         return []
     if len(props) > MAX_PROPS:
@@ -198,6 +232,15 @@ def _too_many() -> FieldError:
         "event.props_too_many",
         _("一条行为最多 %(most)d 个属性。") % {"most": MAX_PROPS},
         _("只上报分群和规则会用到的属性。"),
+    )
+
+
+def _missing_prop(name: str) -> FieldError:
+    return FieldError(
+        f"props.{name}",
+        "event.prop_missing",
+        _("这个类型的行为必须带属性 %(name)s。") % {"name": name},
+        _("补上后重新上报这一条；确实没有时，请在行为目录里取消「必填」。"),
     )
 
 

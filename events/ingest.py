@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
-from events import catalogue, log, resolver, spelling
+from events import catalogue, declared, log, resolver, spelling
 from events.log import NewEvent
 from scrm.lib.errors import FieldError, Invalid
 from tenants.scope import brand_scope
@@ -36,8 +36,10 @@ def take(*, brand_id: int, body: object, at: datetime) -> Report:
     Raises Invalid, with nothing written, if the body is not a batch of 1 to 500 events; a bad item is refused alone."""
     events, sent_at = _opened(body)
     skew_ms = round((sent_at - at) / timedelta(milliseconds=1)) if sent_at else None
-    checked = [_checked(item, at, skew_ms) for item in events]
     with brand_scope(brand_id):
+        # Asked only when somebody needs it: most batches hold built-in types only.
+        own = declared.of_brand() if any(_is_own(item) for item in events) else {}
+        checked = [_checked(item, at, skew_ms, own) for item in events]
         _refuse_strangers(checked)
         written = log.write([item for item in checked if isinstance(item, NewEvent)], at=at)
     return _report(events, checked, written)
@@ -63,7 +65,14 @@ def _opened(body: object) -> tuple[Sequence[object], datetime | None]:
     return events, moment
 
 
-def _checked(item: object, at: datetime, skew_ms: int | None) -> NewEvent | list[FieldError]:
+def _is_own(item: object) -> bool:
+    kind = item.get("type") if isinstance(item, dict) else None
+    return isinstance(kind, str) and kind.startswith("x_")
+
+
+def _checked(
+    item: object, at: datetime, skew_ms: int | None, own: Mapping[str, catalogue.EventType]
+) -> NewEvent | list[FieldError]:
     """The item as an event, or everything that is wrong with it."""
     if not isinstance(item, dict):
         return [FieldError("", "event.shape", _("每条行为应是一个对象。"), _("参照接口文档改正这一条。"))]
@@ -77,7 +86,7 @@ def _checked(item: object, at: datetime, skew_ms: int | None) -> NewEvent | list
         wrong.append(FieldError("props", "event.props_shape", _("props 应是一个对象。"), _("改为 {名: 值}。")))
         props = {}
     kind = item.get("type")
-    wrong += catalogue.check(kind if isinstance(kind, str) else "", props)
+    wrong += catalogue.check(kind if isinstance(kind, str) else "", props, own=own)
     contact_id, identity = _person(item, wrong)
     if wrong or occurred_at is None:
         return wrong

@@ -54,7 +54,7 @@ class Reactor:
     event comes again, and must not touch the network."""
 
     name: str
-    types: frozenset[str] | None | Callable[[], frozenset[str]]
+    types: frozenset[str] | Callable[[], frozenset[str]] | None
     """a function is asked for each batch, in the brand's scope"""
     handle: Callable[[Batch], None]
     limit: int = 2000

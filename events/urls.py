@@ -2,6 +2,9 @@
 
 from django.urls import path
 
-from events import api
+from events import api, api_types
 
-urlpatterns = [path("events", api.Events.as_view(), name="events")]
+urlpatterns = [
+    path("events", api.Events.as_view(), name="events"),
+    path("event-types", api_types.EventTypes.as_view(), name="event-types"),
+]

@@ -344,7 +344,8 @@ class Catalogue(BrandAPIView):
     @extend_schema(summary="条件目录", tags=["segments"], responses=OpenApiTypes.OBJECT)
     def get(self, request: Request) -> Response:
         """Kinds of conditions with their fields, operators, value types and choices, and the event types."""
-        return Response(catalogue.describe())
+        with brand_scope(self.brand_id):
+            return Response(catalogue.describe())
 
 
 def _tag(tag: Tag) -> dict[str, Any]:

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from events import catalogue as event_catalogue
 from tagging import conditions, event_types
 from tagging.params import Param
 
 
 def describe() -> dict[str, Any]:
-    """The whole catalogue in the active language. Asks no database.
+    """The whole catalogue in the active language. Scoped: the brand's own event types are part of it.
 
     {"groups": [{"value", "label"}], "kinds": [{"kind", "label", "group", "null_rule", "params": […]}],
     "events": [{"value", "label", "props": [{"value", "label", "type"}]}]}. A param has name, label, type, required,
@@ -49,9 +48,11 @@ def _param(param: Param) -> dict[str, Any]:
 
 
 def _event(name: str) -> dict[str, Any]:
-    props = event_catalogue.BUILT_IN[name].props
+    props = event_types.props_of(name) or {}
     return {
         "value": name,
         "label": event_types.label_of(name),
-        "props": [{"value": prop, "label": event_types.prop_label(prop), "type": kind} for prop, kind in props.items()],
+        "props": [
+            {"value": prop, "label": event_types.prop_label(prop, name), "type": kind} for prop, kind in props.items()
+        ],
     }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from django.utils.translation import gettext_lazy as _
 
-from events import catalogue
+from events import catalogue, declared
 from scrm.lib.errors import Text
 
 PROP_LABELS: dict[str, Text] = {
@@ -41,24 +41,25 @@ def is_known(event: str) -> bool:
 
 
 def names() -> list[str]:
-    """The built-in types."""
-    return list(catalogue.BUILT_IN)
+    """The built-in types, and those the brand declared. Scoped, for the latter."""
+    return [kind.name for kind in declared.kinds()]
 
 
 def label_of(event: str) -> str:
     """What people call the type."""
-    return catalogue.label(event)
+    return declared.label(event)
 
 
 def props_of(event: str) -> Mapping[str, str] | None:
-    """Property → text, int or bool; None for a brand's own type, whose properties are free.
+    """Property → text, int or bool; None for an own type that the brand did not declare: its properties are free.
 
     Built-in types may carry further properties, but a filter on those is refused: it is a typing error far more often,
     and would silently match nobody."""
-    kind = catalogue.BUILT_IN.get(event)
+    kind = declared.kind_of(event)
     return kind.props if kind else None
 
 
-def prop_label(prop: str) -> str:
-    """What people call the property; one that is a brand's own is called by its name."""
-    return str(PROP_LABELS.get(prop, prop))
+def prop_label(prop: str, event: str = "") -> str:
+    """What people call the property (of that type); an undeclared one of the brand's own is called by its name."""
+    kind = declared.kind_of(event) if event else None
+    return str((kind.prop_labels if kind else {}).get(prop) or PROP_LABELS.get(prop, prop))

@@ -8,6 +8,7 @@ from django.db import connections
 
 # DDL that the product needs at run time: functions that run as the owner.
 OWNER_FUNCTIONS = (
+    "drop_oldest_event_partition(integer)",
     "ensure_event_partition(timestamptz)",
     "redact_audit(text[])",
     "refresh_statistics(text[])",

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from console import people
 from console.site import BrandRequest, need, page, render, told, told_problem
-from events import catalogue
+from events import declared
 from points import ledger, operators, rules
 from points.models import EarnRule, Lot, PointsAccount, PointsEntry
 from scrm.lib import errors
@@ -64,8 +64,8 @@ def earn_rules(request: BrandRequest) -> HttpResponse:
             return HttpResponseRedirect(reverse("admin:points-rules"))
     context |= {
         "tab": "points-rules",
-        "rows": [(rule, catalogue.label(rule.event_type)) for rule in EarnRule.objects.order_by("id")],
-        "events": [(kind.name, kind.label) for kind in catalogue.BUILT_IN.values() if kind.sender != "system"],
+        "rows": [(rule, declared.label(rule.event_type)) for rule in EarnRule.objects.order_by("id")],
+        "events": [(kind.name, kind.label) for kind in declared.kinds() if kind.sender != "system"],
     }
     return render(request, "points.html", context, title=_("积分"), status=422 if "problem" in context else 200)
 

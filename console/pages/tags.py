@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from console.builder_leaves import FILTERS
 from console.site import BrandRequest, need, page, render, told
-from events import catalogue
+from events import catalogue, declared
 from scrm.lib import errors
 from tagging import rules, tags
 from tagging.models import Tag, TagRule
@@ -68,7 +68,7 @@ def switch_rule(request: BrandRequest, tag_rule_id: int) -> HttpResponse:
 
 
 def _observable() -> list[catalogue.EventType]:
-    return [kind for kind in catalogue.BUILT_IN.values() if kind.sender != "system"]
+    return [kind for kind in declared.kinds() if kind.sender != "system"]
 
 
 def _rule(form: QueryDict) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from console.keyset import page_of
 from console.site import BrandRequest, page, render, told, told_problem
-from events import catalogue
+from events import catalogue, declared
 from scrm.lib import errors
 from tenants.roles import Capability
 from webhooks import endpoints, queue
@@ -127,7 +127,7 @@ def _page(
         "form": _form(*form),
         "types": _types(),
         "shown": shown,
-        "rows": [(row, catalogue.label(row.event_type), MEANINGS.get(row.outcome)) for row in shown.rows],
+        "rows": [(row, declared.label(row.event_type), MEANINGS.get(row.outcome)) for row in shown.rows],
         "status": status,
         "statuses": WebhookDelivery.Status.choices,
         "waiting": rows.filter(status=WebhookDelivery.Status.PENDING).count(),
@@ -139,7 +139,7 @@ def _page(
 
 
 def _types() -> list[tuple[str, str]]:
-    return [(kind.name, str(kind.label)) for kind in catalogue.BUILT_IN.values()]
+    return [(kind.name, str(kind.label)) for kind in declared.kinds()]
 
 
 def _form(name: str, url: str, types: list[str]) -> dict[str, Any]:

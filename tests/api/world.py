@@ -150,8 +150,15 @@ def _again(_ids: dict[str, int]) -> dict[str, Any]:
     return {"start": "2026-11-20T00:00:00+08:00", "end": "2026-11-21T00:00:00+08:00"}
 
 
+def _own_type(_ids: dict[str, int]) -> dict[str, Any]:
+    return {"name": "x_scan", "label": "扫码", "props": {"shelf": {"type": "text"}}}
+
+
 CALLS: dict[Call, Example] = {
     ("POST", "events"): Example("events:write", body=_events),
+    ("GET", "event-types"): Example("events:write"),
+    ("PUT", "event-types"): Example("events:write", body=_own_type),
+    ("DELETE", "event-types"): Example("events:write", lambda _ids: "?name=x_none"),
     ("GET", "contacts"): Example("contacts:read"),
     ("GET", "contacts/lookup"): Example("contacts:read", lambda _ids: "?unionid=o-chen"),
     ("GET", "contacts/<int:contact_id>"): Example("contacts:read"),

@@ -84,3 +84,7 @@ class ReactorCursor(TenantModel):
     txid = models.BigIntegerField(default=0)
     event_id = models.UUIDField()
     updated_at = models.DateTimeField()
+    failing_since = models.DateTimeField(null=True)
+    """since when it has failed at every try; empty while it goes on"""
+    problem = models.CharField(max_length=200, blank=True, db_default="")
+    """class of the exception and where it was raised"""
