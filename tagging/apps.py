@@ -9,10 +9,11 @@ class TaggingConfig(AppConfig):
     def ready(self) -> None:
         """Offer the conditions, and let the tag rules read the log."""
         from events import reactors
-        from tagging import due, leaves, merging, rules
+        from tagging import due, interests, leaves, merging, rules
 
         leaves.register_all()
         reactors.register(rules.REACTOR)
+        reactors.register(interests.REACTOR)
         # After the rules: whom they tag is looked at in the same round.
         reactors.register(due.REACTOR)
         merging.register_own()

@@ -1,6 +1,6 @@
 """Expired tags: they count as gone at once wherever tags are read; here their rows go too, and the log is told."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import connection
@@ -32,13 +32,14 @@ def sweep(*, brand_id: int, at: datetime, limit: int = 5000) -> int:
     return len(gone)
 
 
-def clear(*, brand_id: int, tag_id: int, contact_ids: Collection[int], at: datetime) -> None:
-    """Remove what is left of one expired tag at these contacts, before it is given or taken again. Scoped."""
+def clear_pairs(*, brand_id: int, pairs: Sequence[tuple[int, int]], at: datetime) -> None:
+    """Remove what is left of expired tags at these (contact, tag) pairs, before they are given or taken. Scoped."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "DELETE FROM tagging_contacttag WHERE brand_id = %s AND tag_id = %s AND contact_id = ANY (%s::bigint[])"
-            " AND expires_at <= %s RETURNING contact_id, tag_id, expires_at",
-            [brand_id, tag_id, list(contact_ids), at],
+            "DELETE FROM tagging_contacttag t USING unnest(%s::bigint[], %s::bigint[]) AS p (contact_id, tag_id)"
+            " WHERE t.brand_id = %s AND t.contact_id = p.contact_id AND t.tag_id = p.tag_id AND t.expires_at <= %s"
+            " RETURNING t.contact_id, t.tag_id, t.expires_at",
+            [[contact for contact, _tag in pairs], [tag for _contact, tag in pairs], brand_id, at],
         )
         gone = cursor.fetchall()
     _tell(gone, brand_id=brand_id, at=at)

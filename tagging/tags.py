@@ -3,7 +3,6 @@
 A tag is had from `given_at` until `expires_at`. Giving it again to somebody who has it gives nothing new: it may
 prolong it, never shorten it. What a person gave outranks what a rule gave: the row then keeps the person's name."""
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,16 +11,16 @@ from typing import Any
 from django.db import connection
 from django.utils.translation import gettext as _
 
-from events import log
 from scrm.lib.errors import Conflict, FieldError, Invalid, found
-from tagging import expiry
+from tagging import giving
 from tagging.models import ContactTag, Tag
-from tagging.params import is_clean_text
+from tagging.params import is_clean_text, is_whole
 from tenants import audit
 from tenants.actors import Actor
 from tenants.scope import current_brand_id
 
 MAX_NAME = 30
+MAX_RANK = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +57,28 @@ def create(*, name: str, group: str = "", actor: Actor, at: datetime) -> Tag:
         )
     tag = Tag.objects.get(pk=row[0])
     audit.record(actor=actor, action="tag.create", object_type="tag", object_id=tag.pk, after={"tag": str(tag)}, at=at)
+    return tag
+
+
+def set_rank(*, tag_id: int, rank: int, actor: Actor, at: datetime) -> Tag:
+    """Say how strong a tag is in its group: 1 is the strongest. Scoped; audited. Raises NotFound, Invalid."""
+    tag = found(Tag.objects.filter(pk=tag_id))
+    if not is_whole(rank) or not 1 <= rank <= MAX_RANK:
+        raise Invalid(
+            _("有字段不正确。"),
+            errors=[FieldError("rank", "tagging.out_of_range", _("优先级要是 1 到 1000。"), _("1 最高。"))],
+        )
+    before, tag.rank = tag.rank, rank
+    tag.save(update_fields=["rank"])
+    audit.record(
+        actor=actor,
+        action="tag.rank",
+        object_type="tag",
+        object_id=tag.pk,
+        before={"rank": before},
+        after={"rank": rank},
+        at=at,
+    )
     return tag
 
 
@@ -107,17 +128,8 @@ def take(
 
     A rule gives it again when its events come again: to stop that, disable the rule. Raises NotFound for the tag."""
     tag = found(Tag.objects.filter(pk=tag_id))
-    brand_id = current_brand_id()
-    _hold(brand_id=brand_id, tag_id=tag.pk, contact_ids=contact_ids)
-    expiry.clear(brand_id=brand_id, tag_id=tag.pk, contact_ids=contact_ids, at=at)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "DELETE FROM tagging_contacttag WHERE brand_id = %s AND tag_id = %s AND contact_id = ANY (%s::bigint[])"
-            " RETURNING contact_id",
-            [brand_id, tag.pk, list(contact_ids)],
-        )
-        taken = frozenset(row[0] for row in cursor.fetchall())
-    _tell("tag_taken", brand_id=brand_id, tag=tag, contact_ids=taken, source=source, at=at)
+    pairs = giving.take(pairs=[(contact_id, tag.pk) for contact_id in contact_ids], source=source, at=at)
+    taken = frozenset(contact for contact, _tag in pairs)
     audit.record(
         actor=actor,
         action="tag.take",
@@ -142,91 +154,5 @@ def give_gifts(
     """Give set-at-a-time, each contact with its own expiry and evidence (at most some thousands). Scoped.
 
     Writes `tag_given` for those who have it only now, and returns them. A repeat gives nothing."""
-    if not gifts:
-        return frozenset()
-    brand_id = current_brand_id()
-    rows = _rows(gifts)
-    _hold(brand_id=brand_id, tag_id=tag.pk, contact_ids=rows["contacts"])
-    expiry.clear(brand_id=brand_id, tag_id=tag.pk, contact_ids=rows["contacts"], at=at)
-    with connection.cursor() as cursor:
-        cursor.execute(_INSERT, {"brand": brand_id, "tag": tag.pk, "source": source, "rule": rule_id, "at": at, **rows})
-        given = frozenset(row[0] for row in cursor.fetchall())
-        if len(given) < len(gifts):
-            is_rule = source == ContactTag.Source.RULE
-            cursor.execute(
-                _PROLONG,
-                {
-                    "brand": brand_id,
-                    "tag": tag.pk,
-                    "source": source,
-                    "rule": rule_id,
-                    "is_rule": is_rule,
-                    "new": list(given),
-                    **rows,
-                },
-            )
-    _tell("tag_given", brand_id=brand_id, tag=tag, contact_ids=given, source=source, at=at)
-    return given
-
-
-_GIFTS = (
-    "unnest(%(contacts)s::bigint[], %(expiries)s::timestamptz[], %(evidence)s::text[])"
-    " AS g (contact_id, expires_at, evidence)"
-)
-
-# In order of contact, so that two who give to the same contacts wait for each other and do not deadlock.
-_INSERT = f"""
-    INSERT INTO tagging_contacttag (brand_id, contact_id, tag_id, source, rule_id, evidence, given_at, expires_at)
-    SELECT c.brand_id, c.id, %(tag)s, %(source)s, %(rule)s, g.evidence::jsonb, %(at)s, g.expires_at
-    FROM {_GIFTS}
-    JOIN contacts_contact c ON c.brand_id = %(brand)s AND c.id = g.contact_id
-    ORDER BY c.id
-    ON CONFLICT (brand_id, contact_id, tag_id) DO NOTHING
-    RETURNING contact_id
-"""  # noqa: S608
-
-_PROLONG = f"""
-    UPDATE tagging_contacttag AS t SET
-        expires_at = CASE WHEN t.expires_at IS NULL OR g.expires_at IS NULL THEN NULL
-                          ELSE greatest(t.expires_at, g.expires_at) END,
-        evidence = CASE WHEN %(is_rule)s AND t.source <> 'rule' THEN t.evidence ELSE g.evidence::jsonb END,
-        rule_id = CASE WHEN %(is_rule)s AND t.source <> 'rule' THEN t.rule_id ELSE %(rule)s::bigint END,
-        source = CASE WHEN %(is_rule)s THEN t.source ELSE %(source)s END
-    FROM {_GIFTS}
-    WHERE t.brand_id = %(brand)s AND t.tag_id = %(tag)s AND t.contact_id = g.contact_id
-      AND NOT t.contact_id = ANY (%(new)s::bigint[])
-"""  # noqa: S608
-
-
-def _hold(*, brand_id: int, tag_id: int, contact_ids: Collection[int]) -> None:
-    """Lock what these contacts have of the tag, in one order, so that two acts on the same people cannot deadlock."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT 1 FROM tagging_contacttag WHERE brand_id = %s AND tag_id = %s AND contact_id = ANY (%s::bigint[])"
-            " ORDER BY contact_id FOR UPDATE",
-            [brand_id, tag_id, list(contact_ids)],
-        )
-
-
-def _rows(gifts: Sequence[Gift]) -> dict[str, list[Any]]:
-    # The last gift for a contact counts: an upsert may not meet a row twice.
-    by_contact = {gift.contact_id: gift for gift in gifts}
-    return {
-        "contacts": list(by_contact),
-        "expiries": [gift.expires_at for gift in by_contact.values()],
-        "evidence": [json.dumps(gift.evidence, ensure_ascii=False) for gift in by_contact.values()],
-    }
-
-
-def _tell(type_: str, *, brand_id: int, tag: Tag, contact_ids: Collection[int], source: str, at: datetime) -> None:
-    """One event per contact. Their ids are made, so that a repeated act is the same events."""
-    if not contact_ids:
-        return
-    log.write_select(
-        select="SELECT made_id(concat_ws(':', %s::text, %s::text, %s::text, who::text, %s::text)) AS id,"
-        " %s::timestamptz AS occurred_at, %s::text AS type, who AS contact_id,"
-        " jsonb_build_object('tag_id', %s::bigint, 'tag', %s::text, 'source', %s::text) AS props"
-        " FROM unnest(%s::bigint[]) AS who",
-        params=[brand_id, type_, tag.pk, at.isoformat(), at, type_, tag.pk, str(tag), source, sorted(contact_ids)],
-        at=at,
-    )
+    grants = [giving.Grant(gift.contact_id, tag.pk, gift.expires_at, gift.evidence, rule_id) for gift in gifts]
+    return frozenset(contact for contact, _tag in giving.give(grants=grants, source=source, at=at))

@@ -1,7 +1,7 @@
 """The kinds of conditions that tagging itself offers."""
 
 from tagging import conditions
-from tagging.leaves import behaviour, events, lifecycle, people, profile, relations, sequence, tags
+from tagging.leaves import behaviour, events, interest, lifecycle, people, profile, relations, sequence, tags
 
 
 def register_all() -> None:
@@ -19,6 +19,7 @@ def register_all() -> None:
         events.Event(),
         events.Order(),
         behaviour.EventSum(),
+        interest.Interest(),
         relations.FollowedBy(),
         people.InGroup(),
         lifecycle.Lost(),

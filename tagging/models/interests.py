@@ -6,6 +6,10 @@ from django.utils.translation import gettext_lazy as _
 from contacts.models import Contact
 from tenants.tables import TenantModel, tenant_key
 
+HALF_LIFE_DAYS = 14.0
+"""where the brand has said nothing else"""
+CATEGORY, PRODUCT = "category", "product"
+
 
 class InterestPolicy(TenantModel):
     """How a brand reckons interest; without a row the house's own weights hold (tagging.interests)."""
