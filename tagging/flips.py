@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connection
 
 from events import log
-from tagging import standings
+from tagging import compiler, standings
 from tagging.models import Segment, SegmentFill
 from tagging.standings import Found
 
@@ -111,8 +111,8 @@ def _flip(fill: SegmentFill, found: Found, *, at: datetime, cause: str, why: str
     if cause == TIME and found.known_due_at is not None:
         # It changed at its moment, however late somebody looked; but the log's older months may be closed.
         moment = max(found.known_due_at, at - timedelta(days=1))
-    leaves = list(_reason(json.dumps(fill.tree), before, found.bits))
-    reason = {"cause": cause, "leaves": leaves} | ({"why": why} if why else {})
+    leaves, held = _reason(json.dumps(fill.tree), before, found.bits)
+    reason = {"cause": cause, "leaves": leaves, "held": held} | ({"why": why} if why else {})
     return Flip(found.contact_id, enters, min(moment, at), reason, is_told=True)
 
 
@@ -125,9 +125,12 @@ def _known_before(fill: SegmentFill, found: Found) -> int | None:
 
 
 @lru_cache(maxsize=10_000)
-def _reason(tree: str, before: int, after: int) -> tuple[str, ...]:
-    # A batch flips hundreds of contacts in a handful of ways.
-    return tuple(standings.reason(json.loads(tree), before, after))
+def _reason(tree: str, before: int, after: int) -> tuple[list[str], list[bool]]:
+    """The leaves that turned, and whether each holds now. A batch flips hundreds of contacts in a handful of ways."""
+    loaded = json.loads(tree)
+    leaves = standings.reason(loaded, before, after)
+    place_of = {path: place for place, (path, _leaf) in enumerate(compiler.leaves_of(loaded))}
+    return leaves, [bool(after >> place_of[path] & 1) for path in leaves]
 
 
 def _remember(fill: SegmentFill, found: Sequence[Found]) -> None:

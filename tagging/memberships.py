@@ -184,10 +184,15 @@ class _Words:
         }.get(reason.get("cause", ""), "")
         tree = self._trees.get((segment_id, version or 0))
         leaves = dict(compiler.leaves_of(tree)) if tree else {}
-        named = [leaves[path] for path in reason.get("leaves", []) if path in leaves]
+        turned = zip(reason.get("leaves", []), reason.get("held", []), strict=False)
+        named = [(leaves[path], held) for path, held in turned if path in leaves]
         if not named:
             return said
-        sentences = _("；").join(compiler.kind_of(leaf).sentence(leaf, self._names) for leaf in named)
+        sentences = _("；").join(
+            (_("满足了「%(leaf)s」") if held else _("不再满足「%(leaf)s」"))
+            % {"leaf": compiler.kind_of(leaf).sentence(leaf, self._names)}
+            for leaf, held in named
+        )
         return _("%(cause)s：%(leaves)s") % {"cause": said, "leaves": sentences}
 
 

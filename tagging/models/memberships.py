@@ -17,7 +17,8 @@ class Membership(TenantModel):
     entered_at = models.DateTimeField()
     entered_version = models.PositiveIntegerField()
     entered_reason = models.JSONField()
-    """{"cause": event, row, time, fill, version, hand; "leaves": the fewest paths that had to flip}"""
+    """{"cause": event, row, time, fill, version, hand; "leaves": the fewest paths that had to flip, "held": how each
+    stands now}"""
     left_at = models.DateTimeField(null=True)
     left_version = models.PositiveIntegerField(null=True)
     left_reason = models.JSONField(null=True)

@@ -100,7 +100,7 @@ def test_an_event_brings_a_contact_in_and_says_which_condition_turned(orchard):
     assert told(orchard, segment) == [("segment_entered", orchard.ben, later + SECOND, "event")]
     with brand_scope(orchard.brand.id):
         (stay,) = memberships.history(contact_id=orchard.ben)
-    assert stay.entered_reason == {"cause": "event", "leaves": ["tree.any[0]"], "why": "product_view"}
+    assert stay.entered_reason == {"cause": "event", "leaves": ["tree.any[0]"], "held": [True], "why": "product_view"}
     assert "浏览商品 ≥ 2 次" in stay.entered
 
 
