@@ -54,7 +54,7 @@ class World:
         variants = [{"content_id": made.ids["content_id"]}]
         body = {"name": "果园·推送", "segment_id": made.ids["segment_id"], "variants": variants}
         made.ids["push_id"] = made._made("pushes", body)
-        made.ids["webhook_id"] = made._made("webhooks", _webhook(made.ids))
+        made.ids["webhook_id"] = made._made("webhooks", {**_webhook(made.ids), "name": "果园·商城"})
         made._done("post", "points/grants", {"contact": {"unionid": "o-chen"}, "points": 50}, key="果园".encode().hex())
         return made
 
@@ -143,7 +143,7 @@ def _nothing(_ids: dict[str, int]) -> dict[str, Any]:
 
 
 def _webhook(_ids: dict[str, int]) -> dict[str, Any]:
-    return {"name": "果园·商城", "url": "https://shop.example.com/orchard", "types": ["tag_given"]}
+    return {"name": "新推送地址", "url": "https://shop.example.com/orchard", "types": ["tag_given"]}
 
 
 def _again(_ids: dict[str, int]) -> dict[str, Any]:

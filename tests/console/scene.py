@@ -20,6 +20,7 @@ from tenants.actors import Actor
 from tenants.models import Seat
 from tenants.scope import brand_scope
 from tests.cast import Cast
+from webhooks import endpoints
 from wecom.models import AuthorisationLink, CorpApp, InboxItem, Suite
 
 NAME = "陈小满甲乙丙"
@@ -73,6 +74,8 @@ def made(cast: Cast) -> Scene:
         )
         other = Contact.objects.create(name="果园·二", created_at=now)
         [merge_id] = merging.merge(wanted=[merging.Wanted(contact.pk, other.pk)], at=now)
+        url = "https://shop.example.com/orchard"
+        webhook = endpoints.make(name="果园·商城", url=url, types=["tag_given"], actor=actor, at=now).webhook
     seat = Seat.objects.get(user=cast.alice.user)
     ids = {
         "contact_id": contact.pk,
@@ -88,6 +91,7 @@ def made(cast: Cast) -> Scene:
         "app_id": app.pk,
         "state": link.state,
         "merge_id": merge_id,
+        "webhook_id": webhook.pk,
     }
     return Scene(cast, contact, tag, segment, draft, scheduled, transfer, ids)
 
