@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection
 from django.utils.translation import gettext as _
 
-from scrm.lib.errors import FieldError, Invalid, found
+from scrm.lib.errors import FieldError, Invalid
 from tagging import compiler
 from tagging.conditions import Frame, sampled
 from tagging.models import Segment
@@ -63,12 +63,15 @@ def overlap(trees: Sequence[Any], at: datetime, *, is_exact: bool | None = None)
 
 
 def of_segments(segment_ids: Sequence[int], at: datetime, *, is_exact: bool | None = None) -> Overlap:
-    """How 2 to 5 of the brand's segments overlap now. Scoped. Raises NotFound, Invalid for one named twice."""
+    """How 2 to 5 of the brand's segments overlap now. Scoped. Raises Invalid for one named twice, or not there."""
     if len(set(segment_ids)) != len(segment_ids):
         message = _("同一个人群选了两次。")
         raise Invalid(message, errors=[FieldError("segments", "tagging.twice", message, _("去掉重复的一个。"))])
-    for segment_id in segment_ids:
-        found(Segment.objects.filter(pk=segment_id, archived_at=None))
+    known = set(Segment.objects.filter(pk__in=segment_ids, archived_at=None).values_list("pk", flat=True))
+    for place, segment_id in enumerate(segment_ids):
+        if segment_id not in known:
+            message = _("没有这个人群。")
+            raise Invalid(message, errors=[FieldError(f"segments[{place}]", "tagging.unknown_segment", message)])
     return overlap([{"kind": "segment", "segment_id": key} for key in segment_ids], at, is_exact=is_exact)
 
 
