@@ -63,13 +63,14 @@ def make(admin: Admin, scale: float, *, others: bool = True) -> Big:
     sizes += [(max(500, round(SMALL * scale)), max(2000, round(THEIR_EVENTS / OTHERS * scale)), 2.0)] * count
     dropped = _indexes(admin)
     made: list[tuple[int, int]] = []
+    before = Brand.objects.count()  # another measure may have made such brands in the same database
     admin.run("SET session_replication_role = replica")
     admin.run("SET work_mem = '64MB'")
     for index in dropped:
         admin.run(f"DROP INDEX {index[0]}")
     for number, (contacts, events, tags_each) in enumerate(sizes):
         seed = number if others else 1  # the brand that is alone is the first of the others, row by row
-        slug = f"bench-big-{number}" if others else "bench-alone"
+        slug = f"bench-big-{before + number}"
         made.append(_brand(admin, slug, contacts, events, tags_each, seed))
     loaded = time.perf_counter()
     admin.run("SET session_replication_role = origin")

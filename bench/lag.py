@@ -33,6 +33,8 @@ from tenants.scope import brand_scope
 
 RATE, SECONDS = 100, 30
 """events a second, and for how long"""
+LEAVING = (8, 25)
+"""seconds from now in which windows end; at a small scale sooner, like everything"""
 RULES, RULES_FLOOR = 20, 10_000.0
 TAG_MS, ENTRY_MS, EXIT_MS = 2000.0, 5000.0, 10_000.0
 LOOK_SECONDS = 0.1
@@ -91,8 +93,9 @@ def measure(admin: Admin, scale: float, rounds: int) -> list[Measure]:
     }
     with _workers():
         _wait_for_fills(made.brand_id)
-        _happen(admin, made, watches)
-    note = f"{RATE} events a second for {SECONDS} s, {made.contacts:,} contacts, {RULES} rules, workers as `make up`"
+        lasts = min(SECONDS, max(3, round(SECONDS * scale * 10)))
+        _happen(admin, made, watches, lasts=lasts)
+    note = f"{RATE} events a second for {lasts} s, {made.contacts:,} contacts, {RULES} rules, workers as `make up`"
     return [
         *measures,
         _delay("event → tag, 95th of 100", watches["tag"], 0.95, TAG_MS, note),
@@ -179,7 +182,7 @@ def _wait_for_fills(brand_id: int) -> None:
         time.sleep(0.2)
 
 
-def _happen(admin: Admin, made: Big, watches: dict[str, Watch]) -> None:
+def _happen(admin: Admin, made: Big, watches: dict[str, Watch], *, lasts: int) -> None:
     """Events at a steady rate, each of a contact of its own; then looks until every effect has been seen."""
     people = [
         row[0]
@@ -191,13 +194,14 @@ def _happen(admin: Admin, made: Big, watches: dict[str, Watch]) -> None:
     ]
     chance = random.Random(7)
     chance.shuffle(people)
-    waiting = people[: RATE * SECONDS]
+    waiting = people[: RATE * lasts]
     began, number = time.time(), 0
-    deadline = began + SECONDS + PATIENCE_SECONDS
+    deadline = began + lasts + PATIENCE_SECONDS
     while time.time() < deadline:
         wanted = min(len(waiting), int((time.time() - began) * RATE) + 1)
         if wanted > number:
-            _write(made.brand_id, waiting[number:wanted], number, chance, watches)
+            leaving = LEAVING if lasts == SECONDS else (2, 4)
+            _write(made.brand_id, waiting[number:wanted], number, chance, watches, leaving=leaving)
             number = wanted
         for watch in watches.values():
             watch.look(made.brand_id)
@@ -206,7 +210,15 @@ def _happen(admin: Admin, made: Big, watches: dict[str, Watch]) -> None:
         time.sleep(LOOK_SECONDS)
 
 
-def _write(brand_id: int, who: list[int], first: int, chance: random.Random, watches: dict[str, Watch]) -> None:
+def _write(
+    brand_id: int,
+    who: list[int],
+    first: int,
+    chance: random.Random,
+    watches: dict[str, Watch],
+    *,
+    leaving: tuple[int, int],
+) -> None:
     events = []
     moment, now = time.time(), timezone.now()
     for place, contact_id in enumerate(who, start=first):
@@ -215,7 +227,7 @@ def _write(brand_id: int, who: list[int], first: int, chance: random.Random, wat
         watches[kind].caused[contact_id] = moment
         if kind == "exit":
             # It leaves the window of an hour some seconds from now; the delay counts from that moment.
-            left = chance.uniform(8, 25)
+            left = chance.uniform(*leaving)
             at = now - HOUR + timedelta(seconds=left)
             watches[kind].caused[contact_id] = moment + left
         events.append(log.NewEvent(f"x_{kind}", at, contact_id=contact_id, source="api"))
