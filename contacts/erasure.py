@@ -18,6 +18,7 @@ from contacts import gone
 from contacts.merging import spoken_for
 from contacts.models import Contact, Follow, Identity, IdentityConflict, Merge, MergeMoved
 from contacts.sets import as_array, execute, touched
+from events.imports import jobs
 from scrm.lib.errors import FieldError, Invalid, found
 from tenants import audit
 from tenants.actors import Actor
@@ -211,7 +212,13 @@ def forget_audit(person: Person) -> int:
     return kept + int(execute("SELECT redact_audit(%(words)s::text[])", words=person.words)[0][0])
 
 
+def forget_imports(person: Person) -> int:
+    """Files that were imported, or wait to be: their rows about the person go."""
+    return jobs.forget(words=person.words)
+
+
 def register_own() -> None:
     """Called when the app starts."""
+    register("events.imports", forget_imports)
     register("wecom.inbox", forget_inbox)
     register("tenants.audit", forget_audit)

@@ -39,10 +39,10 @@ def take(*, brand_id: int, body: object, at: datetime) -> Report:
     with brand_scope(brand_id):
         # Asked only when somebody needs it: most batches hold built-in types only.
         own = declared.of_brand() if any(_is_own(item) for item in events) else {}
-        checked = [_checked(item, at, skew_ms, own) for item in events]
-        _refuse_strangers(checked)
-        written = log.write([item for item in checked if isinstance(item, NewEvent)], at=at)
-    return _report(events, checked, written)
+        taken = [checked(item, at, own=own, skew_ms=skew_ms) for item in events]
+        refuse_strangers(taken)
+        written = log.write([item for item in taken if isinstance(item, NewEvent)], at=at)
+    return _report(events, taken, written)
 
 
 def _opened(body: object) -> tuple[Sequence[object], datetime | None]:
@@ -70,15 +70,21 @@ def _is_own(item: object) -> bool:
     return isinstance(kind, str) and kind.startswith("x_")
 
 
-def _checked(
-    item: object, at: datetime, skew_ms: int | None, own: Mapping[str, catalogue.EventType]
+def checked(
+    item: object,
+    at: datetime,
+    *,
+    own: Mapping[str, catalogue.EventType],
+    skew_ms: int | None = None,
+    oldest: datetime | None = None,
+    source: str = "api",
 ) -> NewEvent | list[FieldError]:
-    """The item as an event, or everything that is wrong with it."""
+    """The item as an event, or everything that is wrong with it. `oldest`: 7 days before `at` unless given."""
     if not isinstance(item, dict):
         return [FieldError("", "event.shape", _("每条行为应是一个对象。"), _("参照接口文档改正这一条。"))]
     wrong: list[FieldError] = []
     event_id = _id(item.get("id"), wrong)
-    occurred_at = _occurred_at(item.get("occurred_at"), at, wrong)
+    occurred_at = _occurred_at(item.get("occurred_at"), at, oldest or at - OLDEST, wrong)
     props = item.get("props")
     if props is None:
         props = {}
@@ -97,7 +103,7 @@ def _checked(
         contact_id=contact_id,
         identity=identity,
         props=props,
-        source="api",
+        source=source,
         skew_ms=skew_ms,
     )
 
@@ -131,7 +137,7 @@ def _moment(value: object) -> datetime | None:
     return moment if moment.tzinfo is not None else None
 
 
-def _occurred_at(value: object, at: datetime, wrong: list[FieldError]) -> datetime | None:
+def _occurred_at(value: object, at: datetime, oldest: datetime, wrong: list[FieldError]) -> datetime | None:
     moment = _moment(value)
     if moment is None:
         wrong.append(_bad_moment("occurred_at"))
@@ -144,15 +150,11 @@ def _occurred_at(value: object, at: datetime, wrong: list[FieldError]) -> dateti
                 _("校准发送端的时钟；不要改动已上报行为的时间。"),
             )
         )
-    elif moment < at - OLDEST:
-        wrong.append(
-            FieldError(
-                "occurred_at",
-                "event.too_old",
-                _("发生时间早于 7 天前。"),
-                _("在 7 天内上报；更早的历史请用导入。"),
-            )
-        )
+    elif moment < oldest:
+        imported = oldest < at - OLDEST
+        message = _("发生时间早于行为的保留期限。") if imported else _("发生时间早于 7 天前。")
+        remedy = _("不必导入：这么早的行为会被清理。") if imported else _("在 7 天内上报；更早的历史请用导入。")
+        wrong.append(FieldError("occurred_at", "event.too_old", message, remedy))
     return moment
 
 
@@ -240,8 +242,8 @@ def _stranger() -> FieldError:
     )
 
 
-def _refuse_strangers(checked: list[NewEvent | list[FieldError]]) -> None:
-    """Replace the events whose contact the brand does not have: the log has no foreign key to tell.
+def refuse_strangers(checked: list[NewEvent | list[FieldError]]) -> None:
+    """Replace the events whose contact the brand does not have: the log has no foreign key to tell. Scoped.
 
     The number of a merged contact means the one it was merged into."""
     named = {item.contact_id for item in checked if isinstance(item, NewEvent) and item.contact_id is not None}

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from django.conf import settings
 from django.db import connection, transaction
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,28 @@ def ensure(moments: Iterable[datetime]) -> list[str]:
             made.append(str(cursor.fetchone()[0]))
         logger.info("events.partition.made", extra={"month": f"{first:%Y-%m}"})
     return made
+
+
+def oldest(*, at: datetime) -> datetime:
+    """The first moment that the log keeps: the beginning of the month ORCHARD_LOG_MONTHS months before this one."""
+    return _month(at, -settings.ORCHARD_LOG_MONTHS)
+
+
+def drop_old() -> list[str]:
+    """Drop the months that are older than ORCHARD_LOG_MONTHS; returns their names. Not in a scope.
+
+    Each is a short transaction of its own, since dropping one stops all use of the log for a moment. Raises
+    OperationalError if the log is too busy to be stopped within two seconds; the rest goes the next time."""
+    dropped: list[str] = []
+    while True:
+        with transaction.atomic(durable=True), connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [LOCK_TIMEOUT])
+            cursor.execute("SELECT drop_oldest_event_partition(%s)", [settings.ORCHARD_LOG_MONTHS])
+            name = cursor.fetchone()[0]
+        if name is None:
+            return dropped
+        dropped.append(str(name))
+        logger.info("events.partition.dropped", extra={"partition": name})
 
 
 def _month(moment: datetime, step: int) -> datetime:

@@ -1,12 +1,17 @@
 """The log's doors to Celery. Any of these may run twice."""
 
+from datetime import timedelta
+
 from celery import shared_task
 from django.utils import timezone
 
 from events import health, partitions, reactors, wake
+from events.imports import jobs
 
 BATCHES_PER_RUN = 5
 """per reactor; then the brand goes to the end of the queue, so that its flood does not starve another's"""
+IMPORT_FOR_SECONDS = 5
+"""of one import; then it goes to the end of the queue"""
 LOOK_AGAIN_SECONDS = 0.1
 LOOK_AGAIN_AT_MOST_SECONDS = 1.0
 
@@ -35,5 +40,29 @@ def sweep(**_later_args: object) -> None:
 
 @shared_task
 def ensure_partitions(**_later_args: object) -> None:
-    """Keep the log's months ahead."""
+    """Keep the log's months ahead, and let go of those that are too old."""
     partitions.ensure_ahead(at=timezone.now())
+    partitions.drop_old()
+
+
+@shared_task
+def run_import(*, brand_id: int, import_id: int, **_later_args: object) -> None:
+    """Go on with an import for some seconds."""
+    jobs.taken(brand_id, import_id)
+    until = timezone.now() + timedelta(seconds=IMPORT_FOR_SECONDS)
+    while jobs.step(brand_id=brand_id, import_id=import_id, at=timezone.now()):
+        if timezone.now() >= until:
+            jobs.wake(brand_id, import_id)
+            return
+
+
+@shared_task
+def sweep_imports(**_later_args: object) -> None:
+    """Wake the imports that a lost message or a dead worker left behind."""
+    jobs.sweep()
+
+
+@shared_task
+def clean_imports(**_later_args: object) -> None:
+    """Throw away the rows of files that were imported a week ago."""
+    jobs.clean(at=timezone.now())

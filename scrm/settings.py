@@ -149,6 +149,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "unacked_restore_throttle": 1,
 }
 CELERY_TASK_ROUTES = {
+    # A long import must not hold up reactions.
+    "events.tasks.run_import": {"queue": "plan"},
     "events.tasks.*": {"queue": "react"},
     "wecom.tasks.greet_inbox": {"queue": "welcome"},
     "wecom.tasks.*": {"queue": "wecom"},
@@ -160,6 +162,8 @@ CELERY_TASK_ROUTES = {
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "events-sweep": {"task": "events.tasks.sweep", "schedule": timedelta(seconds=5)},
     "events-partitions": {"task": "events.tasks.ensure_partitions", "schedule": timedelta(hours=6)},
+    "events-imports": {"task": "events.tasks.sweep_imports", "schedule": timedelta(seconds=30)},
+    "events-imports-clean": {"task": "events.tasks.clean_imports", "schedule": timedelta(hours=6)},
     "wecom-inbox": {"task": "wecom.tasks.sweep_inbox", "schedule": timedelta(seconds=10)},
     "wecom-inbox-clean": {"task": "wecom.tasks.clean_inbox", "schedule": timedelta(hours=1)},
     "wecom-commands": {"task": "wecom.tasks.carry_out_commands", "schedule": timedelta(seconds=10)},
@@ -220,6 +224,9 @@ WECOM_IP_LIMITS = text("WECOM_IP_LIMITS", "20000/60,600000/3600")
 WECOM_PROVIDER_LIMITS = text("WECOM_PROVIDER_LIMITS", "40000/60,1200000/3600")
 # A name for the address that calls leave from: installations of several addresses name each.
 WECOM_EGRESS = text("WECOM_EGRESS", "default")
+
+# How many full months of behaviour the log keeps; older months are dropped.
+ORCHARD_LOG_MONTHS = number("ORCHARD_LOG_MONTHS", 25)
 
 # How long a push that was sent can still be recalled.
 ORCHARD_SEND_GRACE_SECONDS = number("ORCHARD_SEND_GRACE_SECONDS", 120)
