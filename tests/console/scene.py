@@ -75,7 +75,7 @@ def made(cast: Cast) -> Scene:
         other = Contact.objects.create(name="果园·二", created_at=now)
         [merge_id] = merging.merge(wanted=[merging.Wanted(contact.pk, other.pk)], at=now)
         url = "https://shop.example.com/orchard"
-        webhook = endpoints.make(name="果园·商城", url=url, types=["tag_given"], actor=actor, at=now).webhook
+        webhook = endpoints.make(name="果园·商城", url=url, types=["tag_given"], actor=alice, at=now).webhook
     seat = Seat.objects.get(user=cast.alice.user)
     ids = {
         "contact_id": contact.pk,
