@@ -19,6 +19,7 @@ MEASURES = (
     "callbacks",
     "ingest",
     "reading",
+    "rules",
     "segments",
     "oneid",
     "big",

@@ -15,6 +15,7 @@ from bench import (
     soak,
     sustained,
     sync,
+    tag_rules,
     tokens,
 )
 from bench.measure import Measure
@@ -30,6 +31,7 @@ SUITE: dict[str, Callable[[Admin, float, int], list[Measure]]] = {
     "callbacks": callbacks.measure,
     "ingest": _ingest,
     "reading": reading.measure,
+    "rules": tag_rules.measure,
     "segments": questions.measure,
     "oneid": oneid.measure,
     "big": million.measure,

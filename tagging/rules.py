@@ -10,7 +10,7 @@ itself, not in the batch, so a batch that comes again, or events that arrive lat
 tags."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -162,7 +162,7 @@ def handle(batch: Batch) -> None:
     apply(rules=rules, found=measure(rules.values(), pairs, brand_id=batch.brand_id, at=batch.at), at=batch.at)
 
 
-REACTOR = Reactor("tag_rules", None, handle)
+REACTOR = Reactor("tag_rules", None, handle, limit=4000)
 
 
 def measure(
@@ -255,16 +255,45 @@ def _until(rule: TagRule, each: Measured) -> datetime | None:
 
 def _touched(rules: Iterable[TagRule], rows: Sequence[EventRow]) -> list[measures.Pair]:
     """(rule, contact) for which something has happened."""
-    by_type: dict[str, list[tuple[int, list[event_filter.Comparison]]]] = defaultdict(list)
+    watches: dict[str, _Watch] = defaultdict(_Watch)
     for rule in rules:
         for type_, where in _triggers(rule):
-            by_type[type_].append((rule.pk, event_filter.tests_of(where, event=type_)))
+            watches[type_].add(rule.pk, event_filter.tests_of(where, event=type_))
     pairs: set[measures.Pair] = set()
     for row in rows:
-        for rule_id, tests in by_type.get(row.type, ()):
-            if not tests or event_filter.passes(tests, row):
-                pairs.add((rule_id, row.contact_id))
+        watch = watches.get(row.type)
+        if watch is not None:
+            pairs.update((rule_id, row.contact_id) for rule_id in watch.seen(row))
     return sorted(pairs)
+
+
+class _Watch:
+    """The rules that one type of event may touch. Most ask for a category: these are found by it, not one by one."""
+
+    def __init__(self) -> None:
+        self._by_category: dict[str, list[tuple[int, list[event_filter.Comparison]]]] = defaultdict(list)
+        self._others: list[tuple[int, list[event_filter.Comparison]]] = []
+
+    def add(self, rule_id: int, tests: list[event_filter.Comparison]) -> None:
+        """Watch for events that pass all these tests."""
+        for test in tests:
+            wanted = params.values(test.value)
+            is_plain = test.prop == "category" and test.op in ("eq", "in") and not test.or_missing
+            if is_plain and all(isinstance(each, str) for each in wanted):
+                rest = [each for each in tests if each is not test]
+                for category in set(wanted):
+                    self._by_category[category].append((rule_id, rest))
+                return
+        self._others.append((rule_id, tests))
+
+    def seen(self, row: EventRow) -> Iterator[int]:
+        """The rules that this event touches."""
+        for rule_id, tests in self._others:
+            if event_filter.passes(tests, row):
+                yield rule_id
+        for rule_id, tests in self._by_category.get(row.category or "", ()):
+            if not tests or event_filter.passes(tests, row):
+                yield rule_id
 
 
 def _triggers(rule: TagRule) -> list[tuple[str, event_filter.Where]]:
