@@ -8,7 +8,7 @@ import pytest
 import redis
 from celery import current_app
 from django.conf import settings
-from django.db import connections
+from django.db import connection, connections, transaction
 from django.test.utils import setup_databases, teardown_databases
 from django.utils import translation
 
@@ -61,6 +61,23 @@ def django_db_setup(
         connections["default"].close()
         if not django_db_keepdb:
             teardown_databases(made, verbosity=0)
+
+
+@pytest.fixture(scope="module")
+def module_rows(django_db_setup, django_db_blocker) -> Iterator[None]:
+    """A transaction around a module's tests: rows of its module fixtures are there for each of them, and undone last.
+
+    Tests ask for `db` as ever and roll back to these rows; none may ask for `transactional_db`."""
+    with django_db_blocker.unblock():
+        with connection.cursor() as cursor:
+            for limit in ("transaction_timeout", "idle_in_transaction_session_timeout"):
+                cursor.execute(f"SET {limit} = 0")
+        around = transaction.atomic()
+        around._from_testcase = True  # so that a brand's scope may be durable in it, as in a TestCase
+        with around:
+            yield
+            transaction.set_rollback(True)
+        connection.close()
 
 
 @pytest.fixture(autouse=True)

@@ -13,18 +13,11 @@ from django.test import Client
 from drf_spectacular.generators import SchemaGenerator
 
 from tenants.api_body import MAX_BYTES, MAX_DEPTH
-from tenants.models import ApiKey
 from tests.api.world import CALLS, PREFIX, Call, World, path_of, rows_of
 
 EVERY = sorted(CALLS)
 WRITES = [call for call in EVERY if CALLS[call].body]
 READS = [call for call in EVERY if call[0] == "GET"]
-
-
-@pytest.fixture
-def ours(cast) -> World:
-    ApiKey.objects.update(per_minute=60_000)
-    return World.make(cast)
 
 
 def ask(ours: World, call: Call, raw: bytes = b"", *, query: str = "", kind: str = "application/json", key="1") -> Any:

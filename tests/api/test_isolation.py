@@ -15,16 +15,11 @@ from tenants.actors import Actor
 from tenants.models import ApiKey
 from tenants.scope import brand_scope
 from tests.api import world
-from tests.api.world import CALLS, NOBODY, Call, World, path_of, rows_of, send
+from tests.api.world import CALLS, NOBODY, Call, path_of, rows_of, send
 
 EVERY = sorted(CALLS)
 BY_ID = [call for call in EVERY if "<" in call[1]]
 names = pytest.mark.parametrize("call", EVERY, ids=" ".join)
-
-
-@pytest.fixture
-def ours(cast) -> World:
-    return World.make(cast)
 
 
 def test_the_walk_knows_every_url():
