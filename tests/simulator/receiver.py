@@ -23,6 +23,7 @@ class Receiver:
         self.attempts = 0
         self.broken = 0
         self.wrong_echo = False
+        self.redirect = False  # send everybody to where they asked already
         self.hold = 0  # answer nobody until so many are there at once
         self.most_at_once = self._at_once = 0
         self.arrived = threading.Condition()
@@ -42,7 +43,9 @@ class Receiver:
                 receiver.wait_for_company()
                 with receiver.arrived:
                     receiver.attempts += 1
-                    if receiver.broken > 0:
+                    if receiver.redirect:
+                        self.answer(307, b"", Location=receiver.url)
+                    elif receiver.broken > 0:
                         receiver.broken -= 1
                         self.answer(500, b"")
                     else:
@@ -54,8 +57,10 @@ class Receiver:
                         self.answer(200, receiver.reply)
                     receiver.arrived.notify_all()
 
-            def answer(self, status: int, body: bytes) -> None:
+            def answer(self, status: int, body: bytes, **headers: str) -> None:
                 self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

@@ -89,7 +89,7 @@ def test_the_console_changes_tags_and_staff(caller, receiver):
     assert (tag["ChangeType"], tag["TagType"], tag["Id"]) == ("create", "tag", made["id"])
     assert renamed["ChangeType"] == "update"
     assert (deleted["ChangeType"], deleted["TagType"]) == ("delete", "tag_group")
-    assert (hired["Event"], hired["ChangeType"], hired["UserID"]) == ("change_contact", "create_user", "lina")
+    assert (hired["Event"], hired["ChangeType"], hired["UserID"]) == ("change_contact", "create_user", "Lina")
     assert moved["Department"] == "4,5"
     assert left["ChangeType"] == "delete_user"
 

@@ -69,7 +69,7 @@ class Call:
     base_url: str = ""
     upload: Upload | None = None
     broken_json: bool = False
-    forbidden: bool = False  # half a surrogate pair in the body
+    forbidden: bool = False  # characters in the body that WeCom does not take
     grant_corp: Corp | None = None
     grant_app: App | None = None
     grant_suite: Suite | None = None

@@ -12,6 +12,7 @@ from wecom.simulator.world import Corp
 MEDIA_DAYS = 3
 MESSAGE_TEXT_BYTES = 4000
 MOMENT_TEXT_CHARS = 2000
+ORDINARY, FOR_MOMENTS = 0, 1  # what a file was uploaded for
 GROUP_WELCOME_BYTES = 3000
 ATTACHMENT_TYPES = ("image", "link", "miniprogram", "video", "file")
 
@@ -54,7 +55,7 @@ def moment_content(corp: Corp, body: dict[str, Any], *, now: float) -> Content:
             _limit(part, "title", 64)
             if not part.get("media_id"):
                 continue  # a link may go without a cover
-        _check_media(corp, part.get("media_id"), now, moment=True)
+        _check_media(corp, part.get("media_id"), now, kind="image" if kind == "link" else kind, moment=True)
     return text, attachments
 
 
@@ -94,12 +95,14 @@ def picture_url(media_id: str) -> str:
     return f"http://wework.qpic.cn/bizmail/{hashlib.sha256(media_id.encode()).hexdigest()[:40]}/0"
 
 
-def check_media_id(corp: Corp, media_id: object, *, now: float) -> None:
-    """Raises Refused 41006 (none) or 40007 (unknown, or older than three days)."""
+def check_media_id(corp: Corp, media_id: object, *, now: float, kind: str = "") -> None:
+    """Raises Refused 41006 (none) or 40007 (unknown, older than three days, or not of that kind)."""
     if not media_id:
         raise Refused(41006)
     media = corp.media.get(str(media_id))
     if media is None or media.permanent or now - media.created_at > MEDIA_DAYS * 86_400:
+        raise Refused(40007)
+    if kind and media.type != kind:
         raise Refused(40007)
 
 
@@ -140,7 +143,7 @@ def _check_message_attachment(corp: Corp, attachment: dict[str, Any], now: float
             if uploaded is None or not uploaded.permanent:
                 raise Refused(40058, "pic_url must come from media/uploadimg")
             return
-        _check_media(corp, part.get("media_id"), now)
+        _check_media(corp, part.get("media_id"), now, kind="image")
     elif kind == "link":
         _need(part, "title", 128)
         _need(part, "url", 2048)
@@ -150,9 +153,9 @@ def _check_message_attachment(corp: Corp, attachment: dict[str, Any], now: float
         _need(part, "title", 64)
         _need(part, "appid", 128)
         _need(part, "page", 1024)
-        _check_media(corp, part.get("pic_media_id"), now)
+        _check_media(corp, part.get("pic_media_id"), now, kind="image")
     else:
-        _check_media(corp, part.get("media_id"), now)
+        _check_media(corp, part.get("media_id"), now, kind=str(kind))
 
 
 def _part(attachment: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -173,8 +176,8 @@ def _limit(part: dict[str, Any], name: str, most: int) -> None:
         raise Refused(40058, f"{name} too long")
 
 
-def _check_media(corp: Corp, media_id: object, now: float, *, moment: bool = False) -> None:
-    check_media_id(corp, media_id, now=now)
-    attachment_type = corp.media[str(media_id)].attachment_type
-    if moment and attachment_type != 1:
+def _check_media(corp: Corp, media_id: object, now: float, *, kind: str, moment: bool = False) -> None:
+    """A file that was uploaded for this use. Raises Refused 41006, 40007, 41072 (uploaded for another)."""
+    check_media_id(corp, media_id, now=now, kind=kind)
+    if corp.media[str(media_id)].attachment_type != (FOR_MOMENTS if moment else ORDINARY):
         raise Refused(41072)

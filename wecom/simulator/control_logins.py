@@ -64,7 +64,7 @@ async def mini_program_login(request: web.Request) -> web.Response:
     person = _person(corp, body)
     code = engine.logins.new_code(program.appid, person, now=engine.clock.now())
     who = person.external_userid or person.unionid or person.userid
-    return reply({"js_code": code, "openid": openid_of(corp, who)})
+    return reply({"js_code": code, "openid": openid_of(corp, who, appid=program.appid)})
 
 
 @routes.post("/_sim/jssdk/check")

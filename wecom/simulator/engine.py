@@ -35,6 +35,10 @@ class Switches:
     callback_loss_rate: float = 0.0
     callback_duplicate_rate: float = 0.0
     callback_shuffle_rate: float = 0.0
+    short_page_rate: float = 0.0  # share of batch/get_by_user pages that are short or empty though more follows
+    refuse_escapes: bool = False  # a body with \uXXXX is 40033
+    open_profile_events: bool = False  # who looks at an acquisition link's member is told (some industries only)
+    strict_openids: bool = False  # unionid_to_external_userid takes only openids that a mini program was given
     stale_detail_seconds: float = 0.0  # externalcontact/get does not show a friendship younger than this
     callback_delay_seconds: float = 0.0  # real seconds before each callback leaves
     callback_bad_signature_rate: float = 0.0  # share of attempts with a wrong msg_signature

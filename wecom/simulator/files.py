@@ -6,6 +6,8 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
+AMR_FRAMES = (12, 13, 15, 17, 19, 20, 26, 31, 5, 0, 0, 0, 0, 0, 0, 0)  # bytes after each frame's first, by its mode
+
 
 @dataclass
 class FetchJob:
@@ -38,6 +40,15 @@ def _jpeg_size(content: bytes) -> tuple[int, int] | None:
             return width, height
         place += 2 + length
     return None
+
+
+def voice_seconds(content: bytes) -> float:
+    """The length of an AMR voice: a frame lasts 20 milliseconds."""
+    place, frames = 6, 0  # after "#!AMR\n"
+    while place < len(content):
+        place += 1 + AMR_FRAMES[(content[place] >> 3) & 15]
+        frames += 1
+    return frames / 50
 
 
 def seconds_of(content: bytes) -> float | None:

@@ -178,7 +178,9 @@ async def js_code_to_session(request: web.Request) -> web.Response:
     customer = corp.customers.get(known.person.external_userid)
     who = known.person.external_userid or known.person.unionid or known.person.userid
     unionid = customer.unionid if customer else known.person.unionid
-    answer = {"openid": openid_of(corp, who), "session_key": engine.logins.session_key(known.person.userid)}
+    openid = openid_of(corp, who, appid=program.appid)
+    answer = {"openid": openid, "session_key": engine.logins.session_key(known.person.userid)}
+    engine.logins.openids[openid] = unionid or ""
     return reply(answer | ({"unionid": unionid} if unionid else {}))
 
 

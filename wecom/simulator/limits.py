@@ -12,6 +12,7 @@ from wecom.simulator.quota import SHANGHAI
 
 MINUTE, HOUR, DAY, MONTH = 60, 3600, 86_400, 30 * 86_400
 WINDOWS = {"minute": MINUTE, "hour": HOUR, "day": DAY, "month": MONTH}
+DEBUG_PER_MINUTE = 5
 SCOPES = ("corp", "app")
 
 
@@ -57,6 +58,8 @@ RULES = [
     Rule("idconvert/unionid_to_external_userid", "corp", "hour", 100_000),
     Rule("idconvert/unionid_to_external_userid", "corp", "day", 480_000),
     Rule("idconvert/unionid_to_external_userid", "corp", "month", 7_500_000),
+    Rule("service/externalcontact/unionid_to_external_userid_3rd", "app", "hour", 50_000),
+    Rule("service/externalcontact/unionid_to_external_userid_3rd", "app", "day", 240_000),
 ]
 
 NUMBERS = frozenset(
@@ -122,6 +125,11 @@ class Limits:
         for key, seconds, cap in caps:
             if not self._take(key, path, seconds, cap, now):
                 raise Refused(45009)
+
+    def check_debug(self, *, corpid: str, path: str, now: float) -> None:
+        """Count a call with debug=1. Raises Refused 45009 above five a minute."""
+        if self.enabled and not self._take(corpid, f"debug:{path}", MINUTE, DEBUG_PER_MINUTE, now):
+            raise Refused(45009)
 
     def check_gettoken(self, *, corpid: str, ip: str, now: float) -> None:
         """Count a gettoken. Raises Refused 45009 when it comes too often, or from an address that guessed secrets."""

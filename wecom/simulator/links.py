@@ -121,19 +121,25 @@ def choose(corp: Corp, link: Link, customer: Customer, rng: random.Random) -> Me
     return corp.members[rng.choice(behind)]
 
 
-def click(engine: Engine, corp: Corp, link: Link, customer: Customer) -> None:
+def click(engine: Engine, corp: Corp, link: Link, customer: Customer, state: str = "") -> None:
     """The customer opens the link. One customer counts once a day."""
     seen = [day_of(engine.now()), customer.external_userid]
     if seen not in link.clicks[-10_000:]:
         link.clicks.append(seen)
+    if engine.switches.open_profile_events:
+        engine.emit(corp, EVENT, "open_profile", _about(link, state))
+
+
+def _about(link: Link, state: str) -> list[EventField]:
+    body: list[EventField] = [("LinkId", link.link_id)]
+    return [*body, ("State", state)] if state else body
 
 
 def add(
     engine: Engine, corp: Corp, link: Link, *, member: Member, customer: Customer, state: str
 ) -> tuple[bool, WelcomeCode | None]:
     """The customer asks to be added. (done, welcome code): without skip_verify the member approves by habit."""
-    body: list[EventField] = [("LinkId", link.link_id)]
-    engine.emit(corp, EVENT, "friend_request", [*body, ("State", state)] if state else body)
+    engine.emit(corp, EVENT, "friend_request", _about(link, state))
     if link.skip_verify:
         return True, _approved(engine, corp, link, member, customer, state)
     if member.habit != NEVER:

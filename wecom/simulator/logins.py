@@ -57,6 +57,7 @@ class Logins:
         self.user_tickets: dict[str, tuple[Person, float]] = {}
         self.tickets: dict[tuple[str, str], tuple[str, float]] = {}  # (owner, kind) → JS-SDK ticket, expires at
         self.mini_programs: dict[str, MiniProgram] = {}
+        self.openids: dict[str, str] = {}  # openid a mini program was told → unionid of that person
         self.sessions: dict[str, str] = {}  # session_key → userid
 
     def new_code(self, owner: str, person: Person, *, now: float, scope: str = "snsapi_base") -> str:
@@ -130,12 +131,12 @@ class Logins:
         return program.tokens[-1][0], WECHAT_TOKEN_LIVES
 
 
-def openid_of(corp: Corp, external_userid: str) -> str:
-    """The openid of a person in the corp's mini programs and official accounts: of a customer by external_userid, of
-    anybody by unionid, which for one person come to the same."""
+def openid_of(corp: Corp, external_userid: str, *, appid: str = "") -> str:
+    """The openid of a person in one mini program, or (no appid) in WeCom's own dealings with WeChat: of a customer by
+    external_userid, of anybody by unionid, which for one person come to the same."""
     customer = corp.customers.get(external_userid)
     who = customer.unionid if customer and customer.unionid else external_userid
-    return opaque_id("o", f"{corp.seed}:openid:{who}", 28)
+    return opaque_id("o", f"{corp.seed}:openid:{appid}{who}", 28)
 
 
 def mobile_of(userid: str) -> str:

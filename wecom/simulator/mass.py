@@ -10,7 +10,7 @@ from wecom.simulator.agenda import act
 from wecom.simulator.engine import Engine
 from wecom.simulator.errors import Refused
 from wecom.simulator.sends import MassTask, MemberSend
-from wecom.simulator.world import LATE, NEVER, Corp, Follow, Member
+from wecom.simulator.world import LATE, NEVER, App, Corp, Follow, Member
 
 REMINDS_PER_DAY = 3
 NOT_SENT, SENT, NOT_FRIEND, OVER_CAP = 0, 1, 2, 3
@@ -47,13 +47,15 @@ def create(
     return task
 
 
-def route(corp: Corp, external_userids: list[str], sender: Member | None) -> tuple[dict[str, list[str]], list[str]]:
-    """({userid: its receivers}, those nobody can write to). Without a sender each goes to the follower who last
-    interacted with them; WeCom does not say who deleted the member until it is sent (status 2)."""
+def route(
+    corp: Corp, app: App, external_userids: list[str], sender: Member | None
+) -> tuple[dict[str, list[str]], list[str]]:
+    """({userid: its receivers}, those nobody can write to). Without a sender each goes to the follower in the app's
+    range who last interacted with them; WeCom does not say who deleted the member until it is sent (status 2)."""
     receivers: dict[str, list[str]] = {}
     failed: list[str] = []
     for external_userid in external_userids:
-        follow = _sender_of(corp, external_userid, sender)
+        follow = _sender_of(corp, app, external_userid, sender)
         if follow is None:
             failed.append(external_userid)
         else:
@@ -112,13 +114,13 @@ def _delay(member: Member, rng: random.Random) -> float | None:
     return rng.uniform(1, 40) * MINUTE
 
 
-def _sender_of(corp: Corp, external_userid: str, sender: Member | None) -> Follow | None:
+def _sender_of(corp: Corp, app: App, external_userid: str, sender: Member | None) -> Follow | None:
     if sender is not None:
         return corp.follow(sender.userid, external_userid)
     followers = [
         follow
         for follow in corp.followers_of.get(external_userid, {}).values()
-        if not follow.half and corp.members[follow.userid].service
+        if not follow.half and (member := corp.members[follow.userid]).service and corp.sees(app, member)
     ]
     return max(followers, key=lambda follow: (follow.interacted_at, follow.seq), default=None)
 

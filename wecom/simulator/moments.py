@@ -9,7 +9,7 @@ from wecom.simulator.agenda import act
 from wecom.simulator.engine import Engine
 from wecom.simulator.mass import MINUTE, plan_confirmation
 from wecom.simulator.sends import Moment, MomentJob, MomentSend
-from wecom.simulator.world import Corp, Member
+from wecom.simulator.world import App, Corp, Member
 
 JOB_HOURS = 24
 PARTIAL, PUBLIC = 0, 1
@@ -39,7 +39,7 @@ def finish_job(engine: Engine, corp: Corp, jobid: str) -> None:
     if job is None or job.result is not None:
         return
     request = job.request
-    members, bad_users, bad_departments = _senders(corp, request["users"], request["departments"])
+    members, bad_users, bad_departments = _senders(corp, app_of(corp, job), request["users"], request["departments"])
     tags = [tag for tag in request["tags"] if tag in corp.tags and not corp.tags[tag].deleted]
     result: dict[str, Any] = {
         "errcode": 0,
@@ -116,21 +116,32 @@ def hash_of(text: str) -> int:
     return sum(text.encode())
 
 
-def _senders(corp: Corp, users: list[str], departments: list[int]) -> tuple[list[Member], list[str], list[int]]:
-    """(members who can publish, unknown or unable users, unknown departments); nobody named means everybody."""
+def app_of(corp: Corp, job: MomentJob) -> App | None:
+    """The app that asked, None when it is gone."""
+    return next((app for app in corp.apps if app.agentid == job.agentid), None)
+
+
+def _senders(
+    corp: Corp, app: App | None, users: list[str], departments: list[int]
+) -> tuple[list[Member], list[str], list[int]]:
+    """(members in range who can publish, other users, unknown departments); nobody named means everybody."""
+
+    def able(member: Member | None) -> bool:
+        return member is not None and member.service and member.status == 1 and (app is None or corp.sees(app, member))
+
     if not users and not departments:
-        return list(corp.service_members()), [], []
+        return [member for member in corp.service_members() if able(member)], [], []
     found: dict[str, Member] = {}
     bad_users: list[str] = []
     for userid in users:
         member = corp.member(userid)
-        if member is None or not member.service or member.status != 1:
+        if member is None or not able(member):
             bad_users.append(userid)
         else:
             found[member.userid] = member
     for department in departments:
         for member in corp.members_of(department, recursive=True):
-            if member.service and member.status == 1:
+            if able(member):
                 found[member.userid] = member
     return list(found.values()), bad_users, [each for each in departments if each not in corp.departments]
 

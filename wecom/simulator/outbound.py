@@ -139,7 +139,7 @@ class Outbound:
         query = _signed(callback, sealed) | {"echostr": sealed}
         timeout = aiohttp.ClientTimeout(total=within)
         try:
-            async with self._session.get(callback.url, params=query, timeout=timeout) as answer:
+            async with self._session.get(callback.url, params=query, timeout=timeout, allow_redirects=False) as answer:
                 text = (await answer.read()).decode("utf-8", "replace")
                 if answer.status != 200:
                     return f"HTTP {answer.status}"
@@ -195,6 +195,7 @@ class Outbound:
                 data=envelope.encode(),
                 headers={"Content-Type": "text/xml"},
                 timeout=aiohttp.ClientTimeout(total=ANSWER_WITHIN),
+                allow_redirects=False,
             ) as answer:
                 text = await answer.read()
                 return answer.status == 200 and (not address.success_only or text == b"success")

@@ -1,4 +1,4 @@
-"""Friendships, tags and groups: what changes them, and the events that tell the corp (reference §7, §8, §11, §21)."""
+"""Friendships and groups: what changes them, and the events that tell the corp (reference §7, §11, §21)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ from typing import Any
 from wecom.simulator import behaviour
 from wecom.simulator.agenda import act
 from wecom.simulator.engine import Engine
-from wecom.simulator.errors import Refused
 from wecom.simulator.outbound import EventField
 from wecom.simulator.records import PastGroup, PastMember, TempChat, pair_key
-from wecom.simulator.world import Corp, Customer, Follow, Group, GroupMember, Member, Tag, TagGroup, WelcomeCode
+from wecom.simulator.world import (
+    WECHAT_USER,
+    Corp,
+    Customer,
+    Follow,
+    Group,
+    GroupMember,
+    Member,
+    WelcomeCode,
+)
 
-CONTACT_EVENT, CHAT_EVENT, TAG_EVENT = "change_external_contact", "change_external_chat", "change_external_tag"
+CONTACT_EVENT, CHAT_EVENT = "change_external_contact", "change_external_chat"
 WELCOME_SECONDS = 20
-MAX_TAGS = 10_000
-MAX_TAGS_PER_PAIR = 3000
 
 
 # -- friendships -------------------------------------------------------------------------------------------------------
@@ -31,6 +37,7 @@ def befriend(
     add_way: int = 1,
     half: bool = False,
     by_member: bool = False,
+    channels: dict[str, Any] | None = None,
 ) -> WelcomeCode | None:
     """The customer adds the member (or the member asked, `by_member`). Event with State and, for those who were never
     friends, a WelcomeCode."""
@@ -48,6 +55,7 @@ def befriend(
         state=state,
         half=half,
         interacted_at=now,
+        channels=channels or {},
     )
     if before is not None:  # the member still had them, with remark and tags
         follow.remark, follow.description, follow.tags = before.remark, before.description, before.tags
@@ -57,7 +65,7 @@ def befriend(
     if not half:
         behaviour.count(corp, member.userid, now, "new_contact_cnt")
     code = None
-    if before is None and not engine.switches.console_welcome:
+    if before is None and not engine.switches.console_welcome and customer.kind == WECHAT_USER:
         code = _new_welcome_code(engine, corp, member, customer)
     body: list[EventField] = [("UserID", member.userid), ("ExternalUserID", customer.external_userid)]
     body += [("State", state)] if state else []
@@ -74,11 +82,7 @@ def accept(engine: Engine, corp: Corp, follow: Follow) -> None:
     behaviour.count(corp, follow.userid, engine.now(), "new_contact_cnt")
     body: list[EventField] = [("UserID", follow.userid), ("ExternalUserID", follow.external_userid)]
     body += [("State", follow.state)] if follow.state else []
-    for code in corp.welcome_codes.values():
-        same_pair = (code.userid, code.external_userid) == (follow.userid, follow.external_userid)
-        if same_pair and not code.used and engine.clock.now() - code.created_at <= WELCOME_SECONDS:
-            body.append(("WelcomeCode", code.code))
-    engine.emit(corp, CONTACT_EVENT, "add_external_contact", body)
+    engine.emit(corp, CONTACT_EVENT, "add_external_contact", body + _unused_code(engine, corp, follow))
 
 
 @act("customer_leaves")
@@ -142,25 +146,23 @@ def end_temp_chat(engine: Engine, corp: Corp, userid: str, external_userid: str)
     return True
 
 
+def agree_to_archive(engine: Engine, corp: Corp, follow: Follow) -> None:
+    """The customer agrees that chats are archived: msg_audit_approved, with the WelcomeCode if it is still good."""
+    body: list[EventField] = [("UserID", follow.userid), ("ExternalUserID", follow.external_userid)]
+    engine.emit(corp, CONTACT_EVENT, "msg_audit_approved", body + _unused_code(engine, corp, follow))
+
+
+def _unused_code(engine: Engine, corp: Corp, follow: Follow) -> list[EventField]:
+    """The pair's WelcomeCode as a field of an event, unless it was used or is too old."""
+    pair, now = (follow.userid, follow.external_userid), engine.clock.now()
+    mine = [each for each in corp.welcome_codes.values() if (each.userid, each.external_userid) == pair]
+    return [("WelcomeCode", each.code) for each in mine if not each.used and now - each.created_at <= WELCOME_SECONDS]
+
+
 def edited(engine: Engine, corp: Corp, follow: Follow, *, by_api: bool) -> None:
     """Tell that remark, description, company or tags of the pair changed."""
     pair: list[EventField] = [("UserID", follow.userid), ("ExternalUserID", follow.external_userid)]
     engine.emit(corp, CONTACT_EVENT, "edit_external_contact", pair, by_api=by_api)
-
-
-def mark(engine: Engine, corp: Corp, follow: Follow, *, add: list[str], remove: list[str], by_api: bool) -> None:
-    """Put corp tags on the pair and take them off. Raises Refused 40068 for an unknown tag, 40058 above 3000."""
-    for tag_id in [*add, *remove]:
-        if tag_id not in corp.tags or corp.tags[tag_id].deleted:
-            raise Refused(40068)
-    gone = set(remove)
-    kept = [tag for tag in follow.tags if tag not in gone]
-    kept += [tag for tag in add if tag not in kept]
-    if len(kept) > MAX_TAGS_PER_PAIR:
-        raise Refused(40058, "too many tags on one customer")
-    if kept != follow.tags:
-        follow.tags = kept
-        edited(engine, corp, follow, by_api=by_api)
 
 
 def _new_welcome_code(engine: Engine, corp: Corp, member: Member, customer: Customer) -> WelcomeCode:
@@ -172,98 +174,6 @@ def _new_welcome_code(engine: Engine, corp: Corp, member: Member, customer: Cust
     code = WelcomeCode(corp.new_id("", 43), member.userid, customer.external_userid, now)
     corp.welcome_codes[code.code] = code
     return code
-
-
-# -- tag library -------------------------------------------------------------------------------------------------------
-
-
-def create_tags(
-    engine: Engine, corp: Corp, *, group: TagGroup, tags: list[tuple[str, int]], agentid: int, by_api: bool
-) -> list[Tag]:
-    """Add tags (name, order) to a group, entering the group if it is new. Raises Refused 40071, 40126."""
-    known = {tag.name: tag for tag in tags_of(corp, group.group_id)}
-    clash = [name for name, _ in tags if name in known]
-    if clash and not engine.switches.existing_tag_returned:
-        raise Refused(40071)
-    alive = sum(1 for tag in corp.tags.values() if not tag.deleted)
-    if alive + len(tags) - len(clash) > MAX_TAGS:
-        raise Refused(40126)
-    if group.group_id not in corp.tag_groups:
-        corp.tag_groups[group.group_id] = group
-        engine.emit(corp, TAG_EVENT, "create", _tag_event(group.group_id, "tag_group", group), by_api=by_api)
-    made: list[Tag] = []
-    for name, order in tags:
-        tag = known.get(name)
-        if tag is None:
-            tag = Tag(
-                corp.new_id("st" if group.strategy_id else "et"), group.group_id, name, engine.now(), order, agentid
-            )
-            corp.tags[tag.tag_id] = tag
-            known[name] = tag
-            engine.emit(
-                corp, TAG_EVENT, "create", _tag_event(tag.tag_id, "tag", corp.tag_groups[tag.group_id]), by_api=by_api
-            )
-        if tag not in made:
-            made.append(tag)
-    return made
-
-
-def rename_tag(engine: Engine, corp: Corp, item: Tag | TagGroup, *, name: str, order: int | None, by_api: bool) -> None:
-    """Change the name or order of a tag or a group. Raises Refused 40071 when the name is taken."""
-    if name:
-        _refuse_clash(corp, item, name)
-        item.name = name
-    if order is not None:
-        item.order = order
-    is_tag = isinstance(item, Tag)
-    item_id = item.tag_id if isinstance(item, Tag) else item.group_id
-    body = _tag_event(item_id, "tag" if is_tag else "tag_group", corp.tag_groups[item.group_id])
-    engine.emit(corp, TAG_EVENT, "update", body, by_api=by_api)
-
-
-def delete_tags(engine: Engine, corp: Corp, *, tag_ids: list[str], group_ids: list[str], by_api: bool) -> None:
-    """Delete tags and whole groups, strip them from every customer; a group goes with its last tag."""
-    doomed = {tag_id for tag_id in tag_ids if not corp.tags[tag_id].deleted}
-    groups = [corp.tag_groups[group_id] for group_id in group_ids if not corp.tag_groups[group_id].deleted]
-    single = [corp.tags[tag_id] for tag_id in doomed if corp.tags[tag_id].group_id not in group_ids]
-    for group in groups:
-        doomed.update(tag.tag_id for tag in tags_of(corp, group.group_id))
-    for tag_id in doomed:
-        corp.tags[tag_id].deleted = True
-    for tag in single:
-        engine.emit(
-            corp, TAG_EVENT, "delete", _tag_event(tag.tag_id, "tag", corp.tag_groups[tag.group_id]), by_api=by_api
-        )
-    for group in corp.tag_groups.values():
-        if not group.deleted and not tags_of(corp, group.group_id):
-            group.deleted = True
-            engine.emit(corp, TAG_EVENT, "delete", _tag_event(group.group_id, "tag_group", group), by_api=by_api)
-    for mine in corp.follows_of.values():
-        for follow in mine.values():
-            if follow.tags and not doomed.isdisjoint(follow.tags):
-                follow.tags = [tag for tag in follow.tags if tag not in doomed]
-
-
-def tags_of(corp: Corp, group_id: str) -> list[Tag]:
-    """The living tags of a group, larger order first, then as created."""
-    found = [tag for tag in corp.tags.values() if tag.group_id == group_id and not tag.deleted]
-    return sorted(found, key=lambda tag: -tag.order)
-
-
-def group_named(corp: Corp, name: str, *, strategy_id: int = 0) -> TagGroup | None:
-    """The living tag group of that name among the corp's, or among those of a rule group."""
-    alive = (each for each in corp.tag_groups.values() if not each.deleted and each.strategy_id == strategy_id)
-    return next((group for group in alive if group.name == name), None)
-
-
-def shuffle_tags(engine: Engine, corp: Corp, group: TagGroup, tag_ids: list[str]) -> None:
-    """The console puts the tags of a group into this order."""
-    for place, tag_id in enumerate(reversed(tag_ids)):
-        tag = corp.tags.get(tag_id)
-        if tag is not None and tag.group_id == group.group_id:
-            tag.order = place
-    body: list[EventField] = [("Id", group.group_id)]
-    engine.emit(corp, TAG_EVENT, "shuffle", [*body, ("StrategyId", group.strategy_id)] if group.strategy_id else body)
 
 
 # -- customer groups ---------------------------------------------------------------------------------------------------
@@ -375,17 +285,3 @@ def _member_change(engine: Engine, corp: Corp, group: Group, detail: str, scene:
         ("CurMemVer", group.member_version),
     ]
     engine.emit(corp, CHAT_EVENT, "update", body)
-
-
-def _tag_event(item_id: str, kind: str, group: TagGroup) -> list[EventField]:
-    body: list[EventField] = [("Id", item_id), ("TagType", kind)]
-    return [*body, ("StrategyId", group.strategy_id)] if group.strategy_id else body
-
-
-def _refuse_clash(corp: Corp, item: Tag | TagGroup, name: str) -> None:
-    if isinstance(item, Tag):
-        taken = any(tag.name == name and tag is not item for tag in tags_of(corp, item.group_id))
-    else:
-        taken = group_named(corp, name, strategy_id=item.strategy_id) not in (None, item)
-    if taken:
-        raise Refused(40071)

@@ -201,6 +201,7 @@ async def _read(request: web.Request, engine: Engine, target: Endpoint) -> Call:
         try:
             parsed = json.loads(raw) if raw else {}
             if b"\\u" in raw:
+                forbidden = engine.switches.refuse_escapes
                 json.dumps(parsed, ensure_ascii=False).encode()
         except UnicodeEncodeError:
             parsed, forbidden = {}, True

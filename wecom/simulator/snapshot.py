@@ -141,6 +141,7 @@ def _load_corp(state: dict[str, Any]) -> w.Corp:
     corp.apps = _records(w.App, state["apps"])
     for member in _records(w.Member, state["members"]):
         corp.add_member(member)
+    corp.spelling |= {userid.lower(): userid for userid in corp.left}
     for customer in _records(w.Customer, state["customers"]):
         corp.add_customer(customer)
     for follow in sorted(_records(w.Follow, state["follows"]), key=lambda each: each.seq):

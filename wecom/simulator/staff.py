@@ -1,8 +1,11 @@
-"""Changes of the directory made in the admin console, and their events (reference §21.5)."""
+"""Changes of the directory, made in the admin console or by the API, and their events (reference §6.1, §21.5)."""
 
 from __future__ import annotations
 
-from wecom.simulator import links, transfers
+import re
+from typing import Any
+
+from wecom.simulator import links, renaming, transfers
 from wecom.simulator.engine import Engine
 from wecom.simulator.errors import Refused
 from wecom.simulator.outbound import EventField
@@ -10,16 +13,15 @@ from wecom.simulator.records import MemberTag
 from wecom.simulator.world import PROMPT, ROOT_DEPARTMENT, Corp, Department, Member
 
 EVENT = "change_contact"
+USERID = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._-]{0,63}")
+MOST_LEVELS, MOST_DEPARTMENTS = 15, 30_000
 
 
 def hire(engine: Engine, corp: Corp, *, userid: str, name: str, department: list[int], service: bool) -> Member:
-    """A new member. Raises Refused 40003 (no userid), 60102 (taken), 60003."""
-    if not userid:
-        raise Refused(40003)
-    if corp.member(userid) is not None:
-        raise Refused(60102, "userid exists")
+    """A new member. Raises Refused 40003 (no such userid is possible), 60102 (taken), 60003."""
+    _check_userid(corp, userid)
     _check(corp, department)
-    member = Member(userid.lower(), name or userid, department, "导购", "0", False, service, PROMPT)
+    member = Member(userid, name or userid, department, "导购", "0", False, service, PROMPT)
     corp.add_member(member)
     engine.emit(corp, EVENT, "create_user", _event(member))
     return member
@@ -33,51 +35,100 @@ def change(
     name: str | None,
     department: list[int] | None,
     service: bool | None,
+    new_userid: str = "",
+    standing: dict[str, Any] | None = None,
 ) -> None:
-    """Rename, move, or switch 客户联系 on or off. Raises Refused 60003."""
+    """Rename, move, switch 客户联系 on or off, give another userid, or change `standing`: status, real_named, banned.
+
+    Raises Refused 60003, 40003, 60102."""
+    if new_userid and new_userid != member.userid:
+        _check_userid(corp, new_userid, of=member)
     if department is not None:
         _check(corp, department)
         member.department = list(department)
+    for field, value in (standing or {}).items():
+        setattr(member, field, value)
     if name is not None:
         member.name = name
     if service is not None:
         member.service = service
-    engine.emit(corp, EVENT, "update_user", _event(member))
+    told = _event(member)
+    if new_userid and new_userid != member.userid:
+        renaming.rename(engine, corp, member, new_userid)
+        told.insert(1, ("NewUserID", new_userid))
+    engine.emit(corp, EVENT, "update_user", told)
     links.check_all(engine, corp)
 
 
-def change_department(
-    engine: Engine, corp: Corp, *, action: str, department_id: int, name: str | None, parentid: int | None
-) -> int:
-    """Create, update or delete a department. Returns its id. Raises Refused 60003, 60005, 60006, 60008."""
-    known = corp.departments.get(department_id)
-    if action == "create":
-        if known is not None:
-            raise Refused(60008, "department exists")
-        parent = parentid or ROOT_DEPARTMENT
-        if parent not in corp.departments:
-            raise Refused(60003)
-        number = department_id or max(corp.departments) + 1
-        made = Department(number, name or f"部门{number}", parent, 0)
-        corp.departments[number] = made
-        engine.emit(corp, EVENT, "create_party", _party(made))
-        return number
+def create_department(
+    engine: Engine,
+    corp: Corp,
+    *,
+    name: str,
+    parentid: int,
+    number: int = 0,
+    name_en: str = "",
+    order: int = 0,
+    by_api: bool = False,
+) -> Department:
+    """A new department, `number` its id if not 0. Raises Refused 60004, 60008, 81001, 81002."""
+    if number in corp.departments or _namesake(corp, name, parentid):
+        raise Refused(60008)
+    if parentid not in corp.departments:
+        raise Refused(60004)
+    if len(corp.departments) >= MOST_DEPARTMENTS:
+        raise Refused(81001)
+    if _level(corp, parentid) >= MOST_LEVELS:
+        raise Refused(81002)
+    number = number or max(corp.departments) + 1
+    made = Department(number, name or f"部门{number}", parentid, order, name_en)
+    corp.departments[number] = made
+    engine.emit(corp, EVENT, "create_party", _party(made), by_api=by_api)
+    return made
+
+
+def update_department(
+    engine: Engine,
+    corp: Corp,
+    number: int,
+    *,
+    name: str = "",
+    parentid: int | None = None,
+    name_en: str | None = None,
+    order: int | None = None,
+    by_api: bool = False,
+) -> None:
+    """Rename or move a department. Raises Refused 60003, 60004, 60008, 60010, 81002."""
+    known = corp.departments.get(number)
     if known is None:
         raise Refused(60003)
-    if action == "update":
-        if parentid is not None and (parentid not in corp.departments or parentid in corp.below(department_id)):
-            raise Refused(60003)
-        known.name = name or known.name
-        known.parentid = known.parentid if parentid is None else parentid
-        engine.emit(corp, EVENT, "update_party", _party(known))
-        return department_id
-    if corp.members_of(department_id, recursive=False):
-        raise Refused(60005, "department has members")
-    if len(corp.below(department_id)) > 1:
-        raise Refused(60006, "department has sub-departments")
-    del corp.departments[department_id]
-    engine.emit(corp, EVENT, "delete_party", [("Id", department_id)])
-    return department_id
+    goal = known.parentid if parentid is None else parentid
+    if goal != known.parentid:
+        if goal not in corp.departments:
+            raise Refused(60004)
+        if number == ROOT_DEPARTMENT or goal in corp.below(number):
+            raise Refused(60010)
+        deepest = max(_level(corp, each) for each in corp.below(number)) - _level(corp, number)
+        if _level(corp, goal) + 1 + deepest > MOST_LEVELS:
+            raise Refused(81002)
+    if _namesake(corp, name or known.name, goal) not in (None, known):
+        raise Refused(60008)
+    known.name, known.parentid = name or known.name, goal
+    known.name_en = known.name_en if name_en is None else name_en
+    known.order = known.order if order is None else order
+    engine.emit(corp, EVENT, "update_party", _party(known), by_api=by_api)
+
+
+def delete_department(engine: Engine, corp: Corp, number: int, *, by_api: bool = False) -> None:
+    """Delete an empty department. Raises Refused 60003, 60005 (members), 60006 (departments below)."""
+    if number not in corp.departments:
+        raise Refused(60003)
+    if corp.members_of(number, recursive=False):
+        raise Refused(60005)
+    if len(corp.below(number)) > 1 or number == ROOT_DEPARTMENT:
+        raise Refused(60006)
+    del corp.departments[number]
+    engine.emit(corp, EVENT, "delete_party", [("Id", number)], by_api=by_api)
 
 
 def change_tag(
@@ -118,6 +169,28 @@ def dismiss(engine: Engine, corp: Corp, member: Member) -> None:
         if member.userid in tag.userids:
             tag.userids.remove(member.userid)
     links.check_all(engine, corp)
+
+
+def _level(corp: Corp, number: int) -> int:
+    """How many departments there are from the root down to this one, both counted."""
+    level = 0
+    while number in corp.departments:
+        level, number = level + 1, corp.departments[number].parentid
+    return level
+
+
+def _namesake(corp: Corp, name: str, parentid: int) -> Department | None:
+    """The department of that name below the parent."""
+    siblings = (each for each in corp.departments.values() if each.parentid == parentid)
+    return next((each for each in siblings if each.name == name), None)
+
+
+def _check_userid(corp: Corp, userid: str, *, of: Member | None = None) -> None:
+    """Raises Refused 40003, 60102. Only the case of one's own userid may change."""
+    if not USERID.fullmatch(userid):
+        raise Refused(40003)
+    if corp.member(userid) not in (None, of):
+        raise Refused(60102, "userid exists")
 
 
 def _check(corp: Corp, department: list[int]) -> None:

@@ -57,6 +57,10 @@ def start(
     """Offer one customer to another member. Raises Refused with the item's code (reference §14)."""
     if handover_userid == takeover.userid:
         raise Refused(40130)
+    if not takeover.real_named:
+        raise Refused(40098)
+    if takeover.banned:
+        raise Refused(40143)
     if external_userid not in corp.customers:
         raise Refused(40096)
     if kind == ON_JOB:

@@ -91,6 +91,8 @@ def answer(call: Call) -> Body | Binary:
         if target.method == "POST":
             engine.dirty = True
         result = _give_out(call, result)
+        if call.query.get("debug") == "1":
+            result = {**result, "debug": _parsed(call)}
         return result if target.bare else {"errcode": 0, "errmsg": "ok", **result}
     except Refused as refusal:
         return refuse(call, refusal)
@@ -102,12 +104,18 @@ def refuse(call: Call, refusal: Refused) -> Body:
     text = message(refusal.errcode, refusal.text, ip=call.ip)
     if call.broken_json:
         text = f"{text} (Warning: wrong json format. )"
-    return {
+    body = {
         "errcode": refusal.errcode,
         "errmsg": text,
         **copy.deepcopy(call.endpoint.empty),
         **_give_out(call, refusal.fields),
     }
+    return {**body, "debug": _parsed(call)} if call.query.get("debug") == "1" else body
+
+
+def _parsed(call: Call) -> Body:
+    """What debug=1 echoes: the parameters as they were understood. The fields' names are ours."""
+    return {"query": {name: value for name, value in call.query.items() if name != CORP}, "body": call.body}
 
 
 def _admit(call: Call) -> None:
@@ -123,7 +131,8 @@ def _admit(call: Call) -> None:
     if target.family != CORP:
         _trust(call)
         owner = call.grant_suite.suite_id if call.grant_suite else call.provider
-        engine.limits.check(corpid=owner, app="", ip=call.ip, path=target.path, now=now, provider=True)
+        provider = call.grant_suite.provider if call.grant_suite else call.provider
+        engine.limits.check(corpid=owner, app=provider, ip=call.ip, path=target.path, now=now, provider=True)
         return
     grant = engine.tokens.check(call.query.get(CORP, ""), now=now)
     call.grant_corp, call.grant_app = grant.corp, grant.app
@@ -140,6 +149,8 @@ def _admit(call: Call) -> None:
             now=now,
             provider=call.grant_suite is not None,
         )
+    if call.query.get("debug") == "1":
+        engine.limits.check_debug(corpid=grant.corp.corpid, path=target.path, now=now)
 
 
 def _trust(call: Call) -> None:

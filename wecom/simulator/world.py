@@ -23,6 +23,8 @@ DIRECTORY_APP = "directory_sync"  # the 通讯录同步 secret
 CUSTOMIZED_APP = "customized"  # a 代开发 app, installed from a provider's template
 THIRD_PARTY_APP = "third_party"  # a provider's own app
 
+WECHAT_USER, WECOM_USER = 1, 2  # kinds of customers
+
 PROMPT, LATE, NEVER = "prompt", "late", "never"  # a guide's habit of confirming
 
 
@@ -50,11 +52,13 @@ class Department:
     name: str
     parentid: int
     order: int
+    name_en: str = ""
 
 
 @dataclass(slots=True)
 class Member:
-    """An employee. `service` = 客户联系 switched on."""
+    """An employee. `service` = 客户联系 switched on; `status` 1 active, 2 disabled, 4 not activated, 5 left; `banned`:
+    may not take over customers."""
 
     userid: str
     name: str
@@ -65,11 +69,14 @@ class Member:
     service: bool
     habit: str
     status: int = 1
+    real_named: bool = True
+    banned: bool = False
 
 
 @dataclass(slots=True)
 class Customer:
-    """A WeChat user known to the corp. `interests` is hidden from WeCom's API; `mass_received` are send times."""
+    """Somebody outside who is known to the corp: `kind` 1 a WeChat user, 2 a WeCom user of `corp_name`. `interests` is
+    hidden from WeCom's API; `mass_received` are send times."""
 
     external_userid: str
     name: str
@@ -78,12 +85,16 @@ class Customer:
     unionid: str | None
     interests: list[str]
     mass_received: list[int] = field(default_factory=list)
+    kind: int = WECHAT_USER
+    corp_name: str = ""
+    position: str = ""
 
 
 @dataclass(slots=True)
 class Follow:
     """The friendship of one member and one customer. `deleted_at` > 0: the customer deleted the member, who still
-    sees them; `half`: the customer added a skip-verify member who has not added back."""
+    sees them; `half`: the customer added a skip-verify member who has not added back; `personal_tags` are names that
+    only the member uses; `channels` tells of the 视频号 it came from."""
 
     seq: int
     userid: str
@@ -100,6 +111,8 @@ class Follow:
     deleted_at: int = 0
     half: bool = False
     interacted_at: int = 0
+    personal_tags: list[str] = field(default_factory=list)
+    channels: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -225,6 +238,7 @@ class Corp:
         self.departments: dict[int, Department] = {}
         self.members: dict[str, Member] = {}
         self.left: dict[str, int] = {}  # userid → when that member left the corp
+        self.spelling: dict[str, str] = {}  # a userid in lower case → as it is spelt
         self.customers: dict[str, Customer] = {}
         self.by_unionid: dict[str, Customer] = {}
         self.follows_of: dict[str, dict[str, Follow]] = {}  # userid → external_userid → follow, oldest first
@@ -274,11 +288,16 @@ class Corp:
 
     def member(self, userid: str) -> Member | None:
         """The member of that userid; case does not matter (reference §1)."""
-        return self.members.get(userid) or self.members.get(userid.lower())
+        return self.members.get(userid) or self.members.get(self.spelt(userid))
+
+    def spelt(self, userid: str) -> str:
+        """A present or former member's userid as it was given, whatever the case of the letters here."""
+        return self.spelling.get(userid.lower(), userid)
 
     def add_member(self, member: Member) -> None:
-        """Put a member into the directory. Userids are kept in lower case."""
+        """Put a member into the directory."""
         self.members[member.userid] = member
+        self.spelling[member.userid.lower()] = member.userid
         self.follows_of.setdefault(member.userid, {})
 
     def add_customer(self, customer: Customer) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from wecom.simulator.engine import Engine
 from wecom.simulator.seed import make_customer
-from wecom.simulator.world import Corp, Customer, Follow, Group, Member, opaque_id
+from wecom.simulator.world import WECOM_USER, Corp, Customer, Follow, Group, Member, opaque_id
 
 Request = dict[str, Any]
 Doer = Callable[[Engine, Corp, Request], Request]
@@ -62,6 +62,13 @@ def the_group(corp: Corp, request: Request) -> Group:
     return group
 
 
+def _from_another_corp(corp: Corp, customer: Customer, request: Request) -> None:
+    """A user of WeCom: their company is told, they have no unionid."""
+    customer.external_userid = opaque_id("wo", customer.external_userid, len(customer.external_userid))
+    customer.kind, customer.unionid = WECOM_USER, None
+    customer.corp_name, customer.position = str(request["corp_name"]), str(request.get("position") or "")
+
+
 def the_visitor(engine: Engine, corp: Corp, request: Request) -> Customer:
     """Who adds the guide: named by external_userid or unionid, or somebody new."""
     if request.get("external_userid"):
@@ -76,7 +83,9 @@ def the_visitor(engine: Engine, corp: Corp, request: Request) -> Customer:
     name = str(request["name"]) if request.get("name") else None
     rng = engine.draw("visitor", corp.corpid, str(number))
     customer = make_customer(corp, rng, number=number, name=name, unionid=unionid)
-    if customer.unionid is None:  # who comes through the front door in a demo is a mini-program visitor as well
+    if request.get("corp_name"):
+        _from_another_corp(corp, customer, request)
+    elif customer.unionid is None:  # who comes through the front door in a demo is a mini-program visitor as well
         customer.unionid = opaque_id("o", f"{corp.seed}:visitor:{number}", 28)
     corp.add_customer(customer)
     return customer

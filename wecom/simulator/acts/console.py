@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from wecom.simulator import relations, staff
+from wecom.simulator import library, staff
 from wecom.simulator.acts.base import BadAct, Request, act, the_member, the_texts
 from wecom.simulator.engine import Engine
-from wecom.simulator.world import Corp, TagGroup
+from wecom.simulator.world import ROOT_DEPARTMENT, Corp, TagGroup
+
+STANDING = {"status": int, "real_named": bool, "banned": bool}
 
 
 @act("tag")
@@ -17,22 +19,22 @@ def tag(engine: Engine, corp: Corp, request: Request) -> Request:
         title = str(request.get("group_name") or "")
         if not title or not request.get("name"):
             raise BadAct("group_name and name: both are needed")
-        found = relations.group_named(corp, title)
+        found = library.group_named(corp, title)
         group = found or TagGroup(corp.new_id("et"), title, engine.now(), 0)
         wanted = [(str(request["name"]), 0)]
-        made = relations.create_tags(engine, corp, group=group, tags=wanted, agentid=0, by_api=False)
+        made = library.create_tags(engine, corp, group=group, tags=wanted, agentid=0, by_api=False)
         return {"group_id": group.group_id, "id": made[0].tag_id}
     item = corp.tags.get(item_id) or corp.tag_groups.get(item_id)
     if item is None or item.deleted:
         raise BadAct("id: no such tag or group")
     if action == "update":
         name = str(request.get("name") or "")
-        relations.rename_tag(engine, corp, item, name=name, order=request.get("order"), by_api=False)
+        library.rename_tag(engine, corp, item, name=name, order=request.get("order"), by_api=False)
     elif action == "shuffle" and isinstance(item, TagGroup):
-        relations.shuffle_tags(engine, corp, item, the_texts(request, "order"))
+        library.shuffle_tags(engine, corp, item, the_texts(request, "order"))
     elif action == "delete":
         is_tag = item_id in corp.tags
-        relations.delete_tags(
+        library.delete_tags(
             engine, corp, tag_ids=[item_id] if is_tag else [], group_ids=[] if is_tag else [item_id], by_api=False
         )
     else:
@@ -42,7 +44,8 @@ def tag(engine: Engine, corp: Corp, request: Request) -> Request:
 
 @act("member")
 def member(engine: Engine, corp: Corp, request: Request) -> Request:
-    """The console changes the directory: `action` create, update or delete a member (userid, name, department[])."""
+    """The console changes the directory: `action` create, update or delete a member (userid, name, department[],
+    service); update: also new_userid, status, real_named, banned."""
     action = request.get("action")
     if action == "create":
         made = staff.hire(
@@ -57,8 +60,16 @@ def member(engine: Engine, corp: Corp, request: Request) -> Request:
     person = the_member(corp, request)
     if action == "update":
         department = request.get("department")
+        standing = {field: kind(request[field]) for field, kind in STANDING.items() if field in request}
         staff.change(
-            engine, corp, person, name=request.get("name"), department=department, service=request.get("service")
+            engine,
+            corp,
+            person,
+            name=request.get("name"),
+            department=department,
+            service=request.get("service"),
+            new_userid=str(request.get("new_userid") or ""),
+            standing=standing,
         )
     elif action == "delete":
         staff.dismiss(engine, corp, person)
@@ -70,18 +81,20 @@ def member(engine: Engine, corp: Corp, request: Request) -> Request:
 @act("department")
 def department(engine: Engine, corp: Corp, request: Request) -> Request:
     """The console changes a department: `action` create, update or delete (`id`, `name`, `parentid`)."""
-    action = str(request.get("action") or "")
-    if action not in ("create", "update", "delete"):
+    action, number = request.get("action"), int(request.get("id") or 0)
+    name, parentid = str(request.get("name") or ""), request.get("parentid")
+    if action == "create":
+        made = staff.create_department(
+            engine, corp, name=name, parentid=int(parentid or ROOT_DEPARTMENT), number=number
+        )
+        return {"id": made.id}
+    if action == "update":
+        goal = int(parentid) if parentid is not None else None
+        staff.update_department(engine, corp, number, name=name, parentid=goal)
+    elif action == "delete":
+        staff.delete_department(engine, corp, number)
+    else:
         raise BadAct("action: must be create, update or delete")
-    parentid = request.get("parentid")
-    number = staff.change_department(
-        engine,
-        corp,
-        action=action,
-        department_id=int(request.get("id") or 0),
-        name=str(request["name"]) if request.get("name") else None,
-        parentid=int(parentid) if parentid is not None else None,
-    )
     return {"id": number}
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from wecom.simulator import mass, moments, relations, staff
-from wecom.simulator.acts.base import BadAct, Request, act, the_follow, the_member, the_visitor
+from wecom.simulator import library, mass, moments, relations, staff
+from wecom.simulator.acts.base import BadAct, Request, act, the_follow, the_member, the_texts, the_visitor
 from wecom.simulator.endpoints.contact_ways import has_expired, members_behind
 from wecom.simulator.engine import Engine
+from wecom.simulator.outbound import EventField
 from wecom.simulator.world import Corp, Customer, Member
 
 
 @act("scan")
 def scan(engine: Engine, corp: Corp, request: Request) -> Request:
     """A customer adds a guide by a contact way's code (config_id) or directly (userid). A known unionid or
-    external_userid is that customer again; else somebody new. `half`: the guide has not added back yet; `by` guide:
-    the guide asked the customer."""
+    external_userid is that customer again; else somebody new, with `corp_name` (and `position`) a user of WeCom.
+    `half`: the guide has not added back yet; `by` guide: the guide asked the customer; `channels` {nickname, source}:
+    the 视频号 they came from (add_way 10)."""
     customer = the_visitor(engine, corp, request)
     state = str(request.get("state") or "")
     add_way = int(request.get("add_way", 1))
@@ -39,6 +41,7 @@ def scan(engine: Engine, corp: Corp, request: Request) -> Request:
         add_way=add_way,
         half=bool(request.get("half", False)),
         by_member=request.get("by") == "guide",
+        channels=dict(request.get("channels") or {}),
     )
     if way is not None and way.settings["is_temp"] and not already:
         del corp.contact_ways[way.config_id]  # good for one person
@@ -77,7 +80,8 @@ def delete_follow(engine: Engine, corp: Corp, request: Request) -> Request:
 
 @act("edit")
 def edit(engine: Engine, corp: Corp, request: Request) -> Request:
-    """The guide edits remark, description or corp tags (add_tag, remove_tag: tag ids) in the client."""
+    """The guide edits remark, description, tags of their own (personal_tags: names) or corp tags (add_tag, remove_tag:
+    tag ids) in the client."""
     follow = the_follow(corp, request)
     changed = False
     for name in ("remark", "description"):
@@ -86,9 +90,31 @@ def edit(engine: Engine, corp: Corp, request: Request) -> Request:
             changed = True
     add, remove = request.get("add_tag") or [], request.get("remove_tag") or []
     if add or remove:
-        relations.mark(engine, corp, follow, add=list(add), remove=list(remove), by_api=False)
+        library.mark(engine, corp, follow, add=list(add), remove=list(remove), by_api=False)
+    if "personal_tags" in request:
+        follow.personal_tags = the_texts(request, "personal_tags")
+        changed = True
     if changed:
         relations.edited(engine, corp, follow, by_api=False)
+    return {}
+
+
+@act("agree_to_archive")
+def agree_to_archive(engine: Engine, corp: Corp, request: Request) -> Request:
+    """The customer agrees that chats with the guide are archived."""
+    relations.agree_to_archive(engine, corp, the_follow(corp, request))
+    return {}
+
+
+@act("enter_agent")
+def enter_agent(engine: Engine, corp: Corp, request: Request) -> Request:
+    """A member opens an app (`agentid`), or `event` subscribe, unsubscribe: is let in or shut out (reference §21.6)."""
+    event = str(request.get("event") or "enter_agent")
+    if event not in ("enter_agent", "subscribe", "unsubscribe"):
+        raise BadAct("event: must be enter_agent, subscribe or unsubscribe")
+    agentid = int(request.get("agentid") or corp.apps[0].agentid)
+    body: list[EventField] = [("EventKey", str(request.get("event_key") or "")), ("AgentID", agentid)]
+    engine.emit(corp, event, "", body, sender=the_member(corp, request).userid)
     return {}
 
 
@@ -134,9 +160,12 @@ def habit(engine: Engine, corp: Corp, request: Request) -> Request:
 
 
 def _pick(engine: Engine, corp: Corp, userids: list[str], customer: Customer, exclusive: bool) -> Member:
-    """Whom a code with several members leads to: at random; an exclusive one to whom the customer knows already."""
+    """Whom a code with several members leads to: at random one who is not full; an exclusive one to whom the customer
+    knows already."""
     if not userids:
         raise BadAct("config_id: nobody is behind this code")
+    most = engine.switches.member_contact_limit
+    userids = [each for each in userids if not most or len(corp.follows_of[each]) < most] or userids
     if exclusive:
         for userid in userids:
             if corp.follow(userid, customer.external_userid):

@@ -45,7 +45,7 @@ def open_link(engine: Engine, corp: Corp, request: Request) -> Request:
         raise BadAct("link_id: this link is invalid")
     customer = the_visitor(engine, corp, request)
     state = links.cut_state(str(request.get("state") or ""))
-    links.click(engine, corp, link, customer)
+    links.click(engine, corp, link, customer, state)
     answer: Request = {"external_userid": customer.external_userid, "unionid": customer.unionid, "state": state}
     if request.get("only_look"):
         return answer

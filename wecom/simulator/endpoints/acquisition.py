@@ -67,7 +67,7 @@ def create_link(call: Call) -> Body:
 @endpoint("POST", f"{PREFIX}/update_link")
 def update_link(call: Call) -> Body:
     """link_id and what changes; the range is replaced as a whole."""
-    link = _asked(call)
+    link = _own(call)
     name = call.text("link_name", chars=NAME_CHARS) or link.link_name
     users, departments = _range(call) if call.given("range") is not None else (link.users, link.departments)
     priority = (link.priority_type, link.priority_users)
@@ -84,7 +84,7 @@ def update_link(call: Call) -> Body:
 @endpoint("POST", f"{PREFIX}/delete_link")
 def delete_link(call: Call) -> Body:
     """link_id: the link leads nowhere from now on. No event: the API did it."""
-    del call.corp.links[_asked(call).link_id]
+    del call.corp.links[_own(call).link_id]
     return {}
 
 
@@ -162,6 +162,15 @@ def _asked(call: Call) -> Link:
     link = call.corp.links.get(call.text("link_id", missing=40058))
     if link is None:
         raise Refused(40058, "invalid link_id")
+    return link
+
+
+def _own(call: Call) -> Link:
+    """A link to change. Raises Refused 41098 for one that a provider's app made, when another asks."""
+    link = _asked(call)
+    maker = next((app for app in call.corp.apps if app.agentid == link.agentid), None)
+    if maker is not None and maker.suite_id and maker is not call.app:
+        raise Refused(41098)
     return link
 
 

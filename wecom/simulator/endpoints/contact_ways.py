@@ -32,7 +32,7 @@ def add_contact_way(call: Call) -> Body:
         raise Refused(40058, "is_temp needs type 1")
     _check_members(corp, settings)
     _check_range(call, settings["user"])
-    if not settings["is_temp"] and len(corp.contact_ways) + len(corp.join_ways) >= MAX_WAYS:
+    if not settings["is_temp"] and has_all_codes(corp):
         raise Refused(41045)
     config_id = corp.new_id("", 32).replace("-", "a").replace("_", "b").lower()
     if scene == QR_CODE:
@@ -98,6 +98,13 @@ def close_temp_chat(call: Call) -> Body:
     return {}
 
 
+def has_all_codes(corp: Corp) -> bool:
+    """Whether the corp's 500 000 are used up: 联系我 without temporary ones, and 加入群聊."""
+    if len(corp.contact_ways) + len(corp.join_ways) < MAX_WAYS:
+        return False
+    return sum(1 for way in corp.contact_ways.values() if not way.settings["is_temp"]) + len(corp.join_ways) >= MAX_WAYS
+
+
 def has_expired(way: ContactWay, now: int) -> bool:
     """Whether a temporary code's time is over."""
     return bool(way.settings["is_temp"]) and now > way.create_time + int(way.settings["expires_in"])
@@ -107,7 +114,8 @@ def members_behind(corp: Corp, way: ContactWay) -> list[str]:
     """The userids a scan of this code can lead to."""
     found = [member.userid for each in way.settings["user"] if (member := corp.member(each)) is not None]
     for department in way.settings["party"]:
-        found += [each.userid for each in corp.members_of(department, recursive=True) if each.service]
+        below = corp.members_of(department, recursive=True)
+        found += [each.userid for each in below if each.service and each.status == 1]
     return list(dict.fromkeys(found))
 
 
@@ -174,6 +182,8 @@ def _check_members(corp: Corp, settings: dict[str, Any]) -> None:
             raise Refused(84074)
         if member.status != 1:
             raise Refused(41054)
+        if not member.real_named:
+            raise Refused(40098)
     if any(department not in corp.departments for department in settings["party"]):
         raise Refused(60003)
     if len(members_behind(corp, ContactWay("", 0, 0, settings))) > MAX_MEMBERS:

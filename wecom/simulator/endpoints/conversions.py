@@ -6,7 +6,7 @@ from typing import Any
 
 from wecom.simulator.errors import Refused
 from wecom.simulator.logins import openid_of
-from wecom.simulator.wire import Body, Call, endpoint
+from wecom.simulator.wire import SELF_BUILT, Body, Call, endpoint
 from wecom.simulator.world import Corp, opaque_id
 
 MOST = 100
@@ -63,7 +63,7 @@ def convert_tmp_external_userid(call: Call) -> Body:
     return {"results": results, "invalid_tmp_external_userid_list": unknown}
 
 
-@endpoint("POST", "externalcontact/contact_list", empty={"info_list": []})
+@endpoint("POST", "externalcontact/contact_list", empty={"info_list": []}, kinds=SELF_BUILT)
 def contact_list(call: Call) -> Body:
     """cursor, limit ≤ 1000 → everybody served: customers by member, then strangers in customer groups by group."""
     corp = call.corp
@@ -72,7 +72,8 @@ def contact_list(call: Call) -> Body:
     start = int(position[0]) if position else 0
     rows: list[dict[str, Any]] = []
     place = 0
-    for served in _served(corp):
+    seen = {member.userid for member in corp.members.values() if call.sees(member)}
+    for served in _served(corp, seen):
         if start <= place < start + size:
             rows.append(served)
         place += 1
@@ -81,9 +82,9 @@ def contact_list(call: Call) -> Body:
     return {"info_list": rows, "next_cursor": call.cursor([start + size]) if place > start + size else ""}
 
 
-def _served(corp: Corp) -> Any:
-    for mine in corp.follows_of.values():
-        for follow in mine.values():
+def _served(corp: Corp, seen: set[str]) -> Any:
+    for userid in (each for each in corp.follows_of if each in seen):
+        for follow in corp.follows_of[userid].values():
             if not follow.half:
                 yield {
                     "is_customer": True,
@@ -92,7 +93,7 @@ def _served(corp: Corp) -> Any:
                     "follow_userid": follow.userid,
                     "add_time": follow.createtime,
                 }
-    for group in corp.groups.values():
+    for group in (each for each in corp.groups.values() if each.owner in seen):
         for person in group.members.values():
             if person.type == 2 and not corp.followers_of.get(person.userid):
                 customer = corp.customers.get(person.userid)

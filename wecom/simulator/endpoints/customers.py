@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-from wecom.simulator import relations
+from wecom.simulator import content, relations
 from wecom.simulator.errors import Refused
-from wecom.simulator.wire import Body, Call, endpoint
-from wecom.simulator.world import Corp, Customer, Follow
+from wecom.simulator.wire import PROVIDERS, Body, Call, endpoint
+from wecom.simulator.world import WECHAT_USER, WECOM_USER, Corp, Customer, Follow
 
 FOLLOWERS_PER_PAGE = 500
 BATCH_MEMBERS = 100
@@ -18,6 +18,31 @@ BATCH_MEMBERS = 100
 def get_follow_user_list(call: Call) -> Body:
     """→ userids with 客户联系 in the visible range. Official 92571."""
     return {"follow_user": [member.userid for member in call.seen_service_members()]}
+
+
+@endpoint(
+    "POST",
+    "externalcontact/check_follow_user",
+    kinds=PROVIDERS,
+    empty={"authorized": {"userid": [], "partyid": []}, "unauthorized": {"userid": [], "partyid": []}},
+)
+def check_follow_user(call: Call) -> Body:
+    """userid[], partyid[] → which of them have 客户联系 in the visible range: a department has if anybody in it has."""
+    able = {member.userid for member in call.seen_service_members()}
+    userids, parties = call.strings("userid"), call.numbers("partyid")
+    if not userids and not parties:
+        raise Refused(40058, "userid and partyid are both empty")
+    good = [each for each in userids if (member := call.corp.member(each)) and member.userid in able]
+    open_to = [
+        each for each in parties if any(one.userid in able for one in call.corp.members_of(each, recursive=True))
+    ]
+    return {
+        "authorized": {"userid": good, "partyid": open_to},
+        "unauthorized": {
+            "userid": [each for each in userids if each not in good],
+            "partyid": [each for each in parties if each not in open_to],
+        },
+    }
 
 
 @endpoint("GET", "externalcontact/list", empty={"external_userid": []})
@@ -79,7 +104,7 @@ def batch_get_by_user(call: Call) -> Body:
     if len(unlicensed) == len(members):
         raise Refused(701008, fail_info={"unlicensed_userid_list": unlicensed})
     members = [each for each in members if each not in unlicensed]
-    size = call.limit(most=100, default=50)
+    size = _shortened(call, call.limit(most=100, default=50))
     place, after = call.position() or [0, 0]
     pairs: list[dict[str, Any]] = []
     cursor = ""
@@ -100,6 +125,14 @@ def batch_get_by_user(call: Call) -> Body:
     }
 
 
+def _shortened(call: Call, size: int) -> int:
+    """A page may be short, or even empty, while there is more to come: how often is a switch."""
+    engine = call.engine
+    if engine.rng.random() < engine.switches.short_page_rate:
+        return engine.rng.randrange(size)
+    return size
+
+
 @endpoint("POST", "externalcontact/remark")
 def remark(call: Call) -> Body:
     """Set remark, description, remark_company, remark_mobiles of a pair; absent leaves, "" clears. Official 92115."""
@@ -111,12 +144,14 @@ def remark(call: Call) -> Body:
     description = call.text("description", chars=150)
     company = call.text("remark_company", chars=20)
     mobiles = [each for each in call.strings("remark_mobiles") if each]
+    if call.text("remark_pic_mediaid"):
+        content.check_media_id(call.corp, call.text("remark_pic_mediaid"), now=call.now)
     before = (follow.remark, follow.description, follow.remark_corp_name)
     if "remark" in call.body:
         follow.remark = new_remark
     if "description" in call.body:
         follow.description = description
-    if "remark_company" in call.body:
+    if "remark_company" in call.body and call.corp.customers[follow.external_userid].kind == WECHAT_USER:
         follow.remark_corp_name = company
     if "remark_mobiles" in call.body:
         follow.remark_mobiles = mobiles
@@ -135,16 +170,24 @@ def _contact(customer: Customer) -> dict[str, Any]:
         "external_userid": customer.external_userid,
         "name": customer.name,
         "avatar": customer.avatar,
-        "type": 1,
+        "type": customer.kind,
         "gender": customer.gender,
     }
+    if customer.kind == WECOM_USER:
+        profile = {"external_corp_name": customer.corp_name, "external_attr": []}
+        return contact | {
+            "position": customer.position,
+            "corp_name": customer.corp_name,
+            "corp_full_name": customer.corp_name,
+            "external_profile": profile,
+        }
     if customer.unionid:
         contact["unionid"] = customer.unionid
     return contact
 
 
 def _relation(follow: Follow) -> dict[str, Any]:
-    return {
+    shown: dict[str, Any] = {
         "userid": follow.userid,
         "remark": follow.remark,
         "description": follow.description,
@@ -155,17 +198,19 @@ def _relation(follow: Follow) -> dict[str, Any]:
         "oper_userid": follow.oper_userid,
         "state": follow.state,
     }
+    return shown | ({"wechat_channels": follow.channels} if follow.channels else {})
 
 
 def _follow_user(corp: Corp, follow: Follow) -> dict[str, Any]:
     """A follower as externalcontact/get tells it: tags with names."""
-    tags = []
+    tags: list[dict[str, Any]] = []
     for tag_id in follow.tags:
         tag = corp.tags[tag_id]
         group = corp.tag_groups[tag.group_id]
         tags.append(
             {"group_name": group.name, "tag_name": tag.name, "tag_id": tag_id, "type": 3 if group.strategy_id else 1}
         )
+    tags += [{"group_name": "", "tag_name": name, "type": 2} for name in follow.personal_tags]
     return {**_relation(follow), "tags": tags}
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from wecom.simulator import staff
 from wecom.simulator.errors import Refused
 from wecom.simulator.logins import email_of, mobile_of, openid_of
 from wecom.simulator.wire import DIRECTORY, DIRECTORY_SYNC, Body, Call, endpoint
 from wecom.simulator.world import ROOT_DEPARTMENT, Corp, Department, Member
 
+NAME_CHARS = 64
 MEMBER_EMPTY: Body = {"department": [], "order": [], "is_leader_in_dept": [], "direct_leader": []}
 
 
@@ -34,6 +36,50 @@ def get_department(call: Call) -> Body:
     if department.id not in _seen(call):
         raise Refused(60011)
     return {"department": _department(call.corp, department)}
+
+
+@endpoint("POST", "department/create", kinds=DIRECTORY_SYNC)
+def create_department(call: Call) -> Body:
+    """name ≤ 64, name_en, parentid, order, id > 1 → id. For the contact-sync secret."""
+    number = call.number("id", default=0)
+    if call.given("id") is not None and number <= ROOT_DEPARTMENT:
+        raise Refused(40058, "invalid id")
+    made = staff.create_department(
+        call.engine,
+        call.corp,
+        name=call.text("name", missing=40063, chars=NAME_CHARS),
+        parentid=call.number("parentid", missing=40063),
+        number=number,
+        name_en=call.text("name_en", chars=NAME_CHARS),
+        order=_order(call) or 0,
+        by_api=True,
+    )
+    return {"errmsg": "created", "id": made.id}
+
+
+@endpoint("POST", "department/update", kinds=DIRECTORY_SYNC)
+def update_department(call: Call) -> Body:
+    """id and what changes: name, name_en, parentid, order."""
+    given = call.given("parentid")
+    staff.update_department(
+        call.engine,
+        call.corp,
+        call.number("id", missing=40063),
+        name=call.text("name", chars=NAME_CHARS),
+        parentid=None if given is None else call.number("parentid"),
+        name_en=call.text("name_en", chars=NAME_CHARS) if call.given("name_en") is not None else None,
+        order=_order(call),
+        by_api=True,
+    )
+    return {"errmsg": "updated"}
+
+
+@endpoint("GET", "department/delete", kinds=DIRECTORY_SYNC)
+def delete_department(call: Call) -> Body:
+    """id of a department without members and departments below."""
+    staff.delete_department(call.engine, call.corp, call.number("id", missing=40063), by_api=True)
+    call.engine.dirty = True
+    return {"errmsg": "deleted"}
 
 
 @endpoint("GET", "user/get", kinds=DIRECTORY, empty=MEMBER_EMPTY)
@@ -118,6 +164,16 @@ def get_member_tag(call: Call) -> Body:
     return {"tagname": tag.tagname, "userlist": users, "partylist": tag.partyids}
 
 
+def _order(call: Call) -> int | None:
+    """`order`, 0 to 2^32 - 1, None when absent."""
+    if call.given("order") is None:
+        return None
+    order = call.number("order")
+    if not 0 <= order < 1 << 32:
+        raise Refused(40058, "invalid order")
+    return order
+
+
 def _found(call: Call, fits: Callable[[str], bool]) -> str:
     for member in call.corp.members.values():
         if call.sees(member) and fits(member.userid):
@@ -160,7 +216,7 @@ def _department(corp: Corp, department: Department) -> dict[str, Any]:
     return {
         "id": department.id,
         "name": department.name,
-        "name_en": "",
+        "name_en": department.name_en,
         "department_leader": leaders,
         "parentid": department.parentid,
         "order": department.order,

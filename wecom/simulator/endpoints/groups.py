@@ -44,6 +44,9 @@ def get_group(call: Call) -> Body:
     group = call.corp.groups.get(call.text("chat_id", missing=40063))
     if group is None:
         raise Refused(40058, "invalid chat_id")
+    owner = call.corp.member(group.owner)
+    if owner is not None and not call.sees(owner):
+        raise Refused(60011)
     named = call.number("need_name", default=0) == 1
     shown: dict[str, Any] = {
         "chat_id": group.chat_id,

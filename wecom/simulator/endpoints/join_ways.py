@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wecom.simulator.endpoints.contact_ways import BUTTON, MAX_WAYS, QR_CODE
+from wecom.simulator.endpoints.contact_ways import BUTTON, QR_CODE, has_all_codes
 from wecom.simulator.errors import Refused
 from wecom.simulator.records import JoinWay
 from wecom.simulator.wire import Body, Call, endpoint
@@ -17,8 +17,7 @@ def add_join_way(call: Call) -> Body:
     """scene, chat_id_list ≤ 5, auto_create_room, room_base_name, room_base_id, state, … → config_id. Official 92229."""
     corp = call.corp
     settings = _settings(call)
-    counted = sum(1 for way in corp.contact_ways.values() if not way.settings["is_temp"])
-    if counted + len(corp.join_ways) >= MAX_WAYS:
+    if has_all_codes(corp):
         raise Refused(41045)
     config_id = corp.new_id("", 32).replace("-", "a").replace("_", "b").lower()
     corp.join_ways[config_id] = JoinWay(config_id, call.app.agentid, call.now, settings, settings["room_base_id"])

@@ -6,10 +6,11 @@ from typing import Any
 
 from wecom.simulator import content, mass
 from wecom.simulator.errors import Refused
+from wecom.simulator.records import pair_key
 from wecom.simulator.relations import WELCOME_SECONDS
 from wecom.simulator.sends import MassTask
 from wecom.simulator.wire import Body, Call, between, endpoint
-from wecom.simulator.world import Corp, Member
+from wecom.simulator.world import Corp, Member, WelcomeCode
 
 DAY = 86_400
 
@@ -109,7 +110,7 @@ def send_welcome_msg(call: Call) -> Body:
     code = corp.welcome_codes.get(call.text("welcome_code", missing=41049))
     if code is None or engine.clock.now() - code.created_at > WELCOME_SECONDS:
         raise Refused(41050)
-    if code.used:
+    if code.used or _have_chatted(corp, code):
         raise Refused(41051)
     text, attachments = content.message_content(corp, call.body, now=call.now)
     text = text.replace("%NICKNAME%", corp.customers[code.external_userid].name)
@@ -123,6 +124,12 @@ def send_welcome_msg(call: Call) -> Body:
         fingerprint=engine.journal.keep(text, attachments),
     )
     return {}
+
+
+def _have_chatted(corp: Corp, code: WelcomeCode) -> bool:
+    """Whether the two wrote to each other since they became friends."""
+    chat = corp.chats.get(pair_key(code.userid, code.external_userid))
+    return chat is not None and bool(chat.messages) and chat.messages[-1][0] >= int(code.created_at)
 
 
 def _sender(call: Call) -> Member | None:
@@ -139,7 +146,7 @@ def _single_receivers(call: Call, sender: Member | None) -> tuple[dict[str, list
     corp = call.corp
     wanted = call.strings("external_userid", most=10_000)
     if wanted:
-        return mass.route(corp, wanted, sender)
+        return mass.route(corp, call.app, wanted, sender)
     tag_lists = _tag_lists(call)
     if tag_lists:
         members = [sender] if sender else call.seen_service_members()
@@ -149,11 +156,11 @@ def _single_receivers(call: Call, sender: Member | None) -> tuple[dict[str, list
             for follow in corp.visible_follows(member.userid)
             if all(not tags.isdisjoint(follow.tags) for tags in tag_lists)
         ]
-        return mass.route(corp, list(dict.fromkeys(wanted)), sender)
+        return mass.route(corp, call.app, list(dict.fromkeys(wanted)), sender)
     if sender is None:
         raise Refused(40058, "sender, external_userid and tag_filter are all empty")
     everybody = [follow.external_userid for follow in corp.visible_follows(sender.userid)]
-    return mass.route(corp, everybody, sender)
+    return mass.route(corp, call.app, everybody, sender)
 
 
 def _tag_lists(call: Call) -> list[set[str]]:
@@ -165,7 +172,7 @@ def _tag_lists(call: Call) -> list[set[str]]:
         tags = group.get("tag_list") if isinstance(group, dict) else None
         if not isinstance(tags, list) or len(tags) > 100:
             raise Refused(40058, "invalid tag_filter")
-        if any(not isinstance(tag, str) or tag not in call.corp.tags for tag in tags):
+        if any(not isinstance(tag, str) or tag not in call.corp.tags or call.corp.tags[tag].deleted for tag in tags):
             raise Refused(40068)
         found.append(set(tags))
     return found

@@ -6,11 +6,13 @@ import hashlib
 import re
 from typing import Any
 
+from wecom.simulator.agenda import act
 from wecom.simulator.content import check_media_id
+from wecom.simulator.engine import Engine
 from wecom.simulator.errors import Refused
-from wecom.simulator.files import FetchJob, seconds_of, size_of
+from wecom.simulator.files import FetchJob, seconds_of, size_of, voice_seconds
 from wecom.simulator.wire import MESSAGES, Binary, Body, Call, Upload, endpoint
-from wecom.simulator.world import Media
+from wecom.simulator.world import Corp, Media
 
 MB = 1024 * 1024
 LARGEST = {"image": 10 * MB, "voice": 2 * MB, "video": 10 * MB, "file": 20 * MB}
@@ -19,6 +21,7 @@ SMALLEST = 5  # bytes; a file must be larger
 MOMENTS, ALBUM = 1, 2
 CHUNK_LARGEST = 20 * MB  # above this media/get needs a Range
 LONG_SIDE, SHORT_SIDE, VIDEO_SECONDS = 10_800, 1080, 30  # of attachments for Moments
+VOICE_SECONDS = 60
 JOB_SECONDS, JOB_LIVES = 3, 3600
 
 
@@ -93,6 +96,7 @@ def upload_by_url(call: Call) -> Body:
     ready_at = now + call.engine.clock.human(JOB_SECONDS)
     outcome = _fetched(call, filename, url, md5)
     call.engine.fetch_jobs[jobid] = FetchJob(jobid, call.corp.corpid, ready_at, now, outcome)
+    call.engine.agenda.schedule(ready_at, call.corp.corpid, "finish_fetch", jobid)
     return {"jobid": jobid}
 
 
@@ -106,6 +110,15 @@ def get_upload_by_url_result(call: Call) -> Body:
     if now < job.ready_at:
         return {"status": 1, "detail": {"errcode": 0, "errmsg": "", "media_id": "", "created_at": ""}}
     return {"status": 2 if job.outcome["errcode"] == 0 else 3, "detail": job.outcome}
+
+
+@act("finish_fetch")
+def finish_fetch(engine: Engine, corp: Corp, jobid: str) -> None:
+    """WeCom has fetched the file, or given up: upload_media_job_finish (reference §21.6)."""
+    job = engine.fetch_jobs.get(jobid)
+    if job is not None:
+        job.ready_at = min(job.ready_at, engine.clock.now())
+        engine.emit(corp, "upload_media_job_finish", "", [("JobId", jobid)])
 
 
 def _file(call: Call) -> Binary:
@@ -175,6 +188,8 @@ def _checked(call: Call, kind: str) -> Upload:
         raise Refused(40004)
     if kind == "voice" and not head.startswith(b"#!AMR"):
         raise Refused(40004)
+    if kind == "voice" and voice_seconds(given.content) > VOICE_SECONDS:
+        raise Refused(45007)
     if kind == "video" and head[4:8] != b"ftyp":
         raise Refused(41090)
     return given

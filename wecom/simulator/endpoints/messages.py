@@ -20,10 +20,7 @@ DUPLICATES_DEFAULT, DUPLICATES_MOST = 1800, 4 * 3600
 @endpoint("POST", "message/send", kinds=MESSAGES, counted=False, empty=RECEIVERS_EMPTY)
 def send_message(call: Call) -> Body:
     """touser/toparty/totag, msgtype, agentid → invalid receivers, msgid; 81013 when nobody is left. Official 90236."""
-    if call.given("agentid") is None:
-        raise Refused(41011)
-    if call.number("agentid", missing=41011) != call.app.agentid:
-        raise Refused(301002)
+    _check_agent(call)
     kind = call.text("msgtype", missing=40058)
     part = cards.checked(call, kind)
     if call.number("safe", default=0) not in ((0, 1, 2) if kind == "mpnews" else (0, 1)):
@@ -70,10 +67,7 @@ def recall_message(call: Call) -> Body:
 @endpoint("POST", "message/update_template_card", kinds=MESSAGES, empty={"invaliduser": []})
 def update_template_card(call: Call) -> Body:
     """userids, partyids, tagids or atall, agentid, response_code (once), button or template_card. Official 94888."""
-    if call.given("agentid") is None:
-        raise Refused(41011)
-    if call.number("agentid", missing=41011) != call.app.agentid:
-        raise Refused(301002)
+    _check_agent(call)
     msgid, made_at = call.engine.messages.codes.get(call.text("response_code", missing=40058), ("", 0))
     message = call.engine.messages.messages.get(msgid)
     if message is None or call.now - made_at > CODE_LIVES:
@@ -90,6 +84,15 @@ def update_template_card(call: Call) -> Body:
     for userid in users:
         message.updates[userid] = whole or {"replace_name": button["replace_name"]}
     return {"invaliduser": invalid}
+
+
+def _check_agent(call: Call) -> None:
+    """The token must belong to agentid. Raises Refused 41011 (missing), 40056 (no such app), 301002 (another app)."""
+    agentid = call.number("agentid", missing=41011)
+    if all(app.agentid != agentid for app in call.corp.apps):
+        raise Refused(40056)
+    if agentid != call.app.agentid:
+        raise Refused(301002)
 
 
 def _updated(call: Call, message: AppMessage) -> tuple[list[str], list[str]]:

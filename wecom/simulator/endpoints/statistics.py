@@ -90,9 +90,9 @@ def _owners(call: Call) -> list[str]:
     found: dict[str, None] = {}
     for userid in given:
         member = call.corp.member(userid)
-        if member is None and userid.lower() not in call.corp.left:
+        if member is None and call.corp.spelt(userid) not in call.corp.left:
             raise Refused(40003)
-        found[member.userid if member else userid.lower()] = None
+        found[member.userid if member else call.corp.spelt(userid)] = None
     return list(found)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wecom.simulator import relations
+from wecom.simulator import library
 from wecom.simulator.errors import Refused
 from wecom.simulator.records import CUSTOMER_STRATEGY
 from wecom.simulator.wire import Body, Call, endpoint
@@ -49,7 +49,7 @@ def _library(call: Call, *, strategy_id: int | None) -> Body:
                 found.append(_group(group, tags, deleted=True))
         return {"tag_group": found}
     return {
-        "tag_group": [_group(group, relations.tags_of(corp, group.group_id)) for group in groups if not group.deleted]
+        "tag_group": [_group(group, library.tags_of(corp, group.group_id)) for group in groups if not group.deleted]
     }
 
 
@@ -86,11 +86,11 @@ def _add(call: Call, *, strategy_id: int) -> Body:
             raise Refused(40068)
     else:
         name = _name(call.text("group_name", missing=40063))
-        found = relations.group_named(corp, name, strategy_id=strategy_id)
+        found = library.group_named(corp, name, strategy_id=strategy_id)
         order = _order(call.given("order"))
         prefix = "st" if strategy_id else "et"
         group = found or TagGroup(corp.new_id(prefix), name, call.now, order, strategy_id=strategy_id)
-    made = relations.create_tags(
+    made = library.create_tags(
         call.engine, corp, group=group, tags=list(tags.items()), agentid=call.app.agentid, by_api=True
     )
     return {"tag_group": _group(group, made)}
@@ -112,7 +112,7 @@ def _edit(call: Call, *, of_strategy: bool) -> Body:
     item = _own(call, call.text("id", missing=40063), of_strategy=of_strategy)
     name = call.text("name")
     order = _order(call.given("order")) if call.given("order") is not None else None
-    relations.rename_tag(call.engine, call.corp, item, name=_name(name) if name else "", order=order, by_api=True)
+    library.rename_tag(call.engine, call.corp, item, name=_name(name) if name else "", order=order, by_api=True)
     return {}
 
 
@@ -138,7 +138,7 @@ def _delete(call: Call, *, of_strategy: bool) -> Body:
         raise Refused(40068)
     if any(each not in call.corp.tag_groups for each in group_ids):
         raise Refused(40068)
-    relations.delete_tags(call.engine, call.corp, tag_ids=tag_ids, group_ids=group_ids, by_api=True)
+    library.delete_tags(call.engine, call.corp, tag_ids=tag_ids, group_ids=group_ids, by_api=True)
     return {}
 
 
@@ -153,7 +153,7 @@ def mark_tag(call: Call) -> Body:
     add, remove = call.strings("add_tag"), call.strings("remove_tag")
     if not add and not remove:
         raise Refused(40063, "add_tag and remove_tag are both empty")
-    relations.mark(call.engine, call.corp, follow, add=add, remove=remove, by_api=True)
+    library.mark(call.engine, call.corp, follow, add=add, remove=remove, by_api=True)
     return {}
 
 
@@ -171,7 +171,7 @@ def _own(call: Call, item_id: str, *, of_strategy: bool) -> Tag | TagGroup:
     group = corp.tag_groups.get(item_id)
     if group is None or group.deleted:
         raise Refused(40068)
-    if any(tag.agentid != agentid for tag in relations.tags_of(corp, item_id)):
+    if any(tag.agentid != agentid for tag in library.tags_of(corp, item_id)):
         raise Refused(81011)
     return group
 

@@ -95,7 +95,7 @@ def _takeover(call: Call) -> Member:
 
 def _left(call: Call) -> str:
     """Who handed over by leaving. Raises Refused 40097 (still here), 40003 (never here, or gone for over a year)."""
-    userid = call.text("handover_userid", missing=40003).lower()
+    userid = call.corp.spelt(call.text("handover_userid", missing=40003))
     if call.corp.member(userid) is not None:
         raise Refused(40097)
     if call.now - call.corp.left.get(userid, 0) > YEAR:
@@ -127,7 +127,7 @@ def _start(call: Call, kind: str, handover_userid: str, takeover: Member, messag
 def _results(call: Call, kind: str, handover_userid: str) -> Body:
     takeover = call.text("takeover_userid", missing=40003)
     known = call.corp.member(takeover)
-    userid = known.userid if known else takeover.lower()
+    userid = known.userid if known else call.corp.spelt(takeover)
     if known is None and userid not in call.corp.left:
         raise Refused(40003)
     latest: dict[str, Transfer] = {}
@@ -148,6 +148,8 @@ def _give_groups(call: Call, *, on_job: bool) -> Body:
     chat_ids = call.strings("chat_id_list", most=MOST, missing=40063)
     heir = call.member("new_owner")
     _check_heir(heir)
+    if not heir.real_named:
+        raise Refused(40098)
     failed = []
     for chat_id in chat_ids:
         try:
