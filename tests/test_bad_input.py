@@ -91,7 +91,9 @@ def test_a_wrong_connection_is_named_at_its_field(cast, simulator, language, wro
         r'o-field bad">(?:(?!</div>).)*? name="(\w+)"(?:(?!</div>).)*?<span class="error">(.*?)</span>', page, re.S
     )
     assert named == field
-    assert re.search(said[language], message, re.I), message
+    [banner] = re.findall(r'<div class="o-problem.*?</div>', page, re.S)
+    text = f"{message} {words(banner)}"  # what is wrong stands at the field, what to do above the form
+    assert re.search(said[language], text, re.I | re.S), text
     assert "wr0ng-s3cret" not in page, "a secret never goes back into the page"
     assert rows_of(cast.brand.pk) == before
 
