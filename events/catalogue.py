@@ -131,6 +131,7 @@ BUILT_IN: dict[str, EventType] = {
         EventType("contact_split", gettext_lazy("拆分客户"), "system", {"merge_id": "int", "other_id": "int"}),
         EventType("segment_entered", gettext_lazy("进入人群"), "system", _SEGMENT),
         EventType("segment_left", gettext_lazy("离开人群"), "system", _SEGMENT),
+        EventType("lifecycle_changed", gettext_lazy("阶段变更"), "system", {"from": "text", "to": "text"}),
         EventType("points_earned", gettext_lazy("获得积分"), "system", _POINTS),
         EventType("points_spent", gettext_lazy("消耗积分"), "system", _POINTS),
     )

@@ -9,11 +9,12 @@ class TaggingConfig(AppConfig):
     def ready(self) -> None:
         """Offer the conditions, and let the tag rules read the log."""
         from events import reactors
-        from tagging import due, interests, leaves, merging, rules
+        from tagging import due, interests, leaves, lifecycle, merging, rules
 
         leaves.register_all()
         reactors.register(rules.REACTOR)
         reactors.register(interests.REACTOR)
+        reactors.register(lifecycle.REACTOR)
         # After the rules: whom they tag is looked at in the same round.
         reactors.register(due.REACTOR)
         merging.register_own()

@@ -67,3 +67,14 @@ class Tags:
 def register_own() -> None:
     """Called when the app starts."""
     register(Tags(), tables=["tagging_contacttag"])
+    # The survivor's own history goes on; the loser's stays with them, and comes back with them after a split.
+    register(
+        Moves(
+            "tagging_lifecyclespell",
+            "tagging_lifecyclespell",
+            [("since", "timestamptz")],
+            unique=[["since"]],
+            also=" AND FALSE",
+        ),
+        tables=["tagging_lifecyclespell"],
+    )

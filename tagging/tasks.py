@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from tagging import due, expiry
+from tagging import due, expiry, lifecycle, rerun
 from tenants.models import Brand
 from tenants.scope import brand_scope
 
@@ -28,8 +28,11 @@ def tick(**_later_args: object) -> None:
     for brand_id in Brand.objects.order_by("id").values_list("id", flat=True):
         with brand_scope(brand_id):
             is_waiting = due.waits(brand_id=brand_id, at=timezone.now())
+            has_runs = bool(rerun.open_runs()) or lifecycle.waits(at=timezone.now())
         if is_waiting:
             follow_segments.apply_async(kwargs={"brand_id": brand_id}, expires=60)
+        if has_runs:
+            go_on.apply_async(kwargs={"brand_id": brand_id}, expires=60)
 
 
 @shared_task
@@ -39,3 +42,16 @@ def follow_segments(*, brand_id: int, **_later_args: object) -> None:
         if not due.work(brand_id=brand_id, at=timezone.now()):
             return
     follow_segments.apply_async(kwargs={"brand_id": brand_id}, expires=60)
+
+
+@shared_task
+def go_on(*, brand_id: int, **_later_args: object) -> None:
+    """Bring the brand's long runs some ranges further, and look at those whose lifecycle moment has come."""
+    for _turn in range(TURNS):
+        with brand_scope(brand_id):
+            looked = lifecycle.look_at_due(at=timezone.now()) if lifecycle.waits(at=timezone.now()) else 0
+            runs = [run.pk for run in rerun.open_runs()]
+        for run_id in runs:
+            rerun.advance(brand_id=brand_id, run_id=run_id, now=timezone.now())
+        if not looked and not runs:
+            return

@@ -1,7 +1,7 @@
 """The kinds of conditions that tagging itself offers."""
 
 from tagging import conditions
-from tagging.leaves import behaviour, events, interest, lifecycle, people, profile, relations, sequence, tags
+from tagging.leaves import behaviour, events, interest, lifecycle, people, profile, relations, sequence, stage, tags
 
 
 def register_all() -> None:
@@ -23,5 +23,6 @@ def register_all() -> None:
         relations.FollowedBy(),
         people.InGroup(),
         lifecycle.Lost(),
+        stage.InStage(),
     ):
         conditions.register(condition)
