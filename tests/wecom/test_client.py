@@ -4,8 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from contacts.reading import portions
 from wecom import errors
 from wecom.client import client_for
+from wecom.models import Corp
 from wecom.types import JobStatus, SendStatus, TaskStatus
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 64
@@ -63,6 +65,30 @@ def test_tells_a_customer_the_same_by_both_calls(wecom):
     assert item.follow in detail.follows
     assert item.follow.added_at is not None
     assert item.follow.added_at.tzinfo is UTC
+
+
+def test_pages_that_come_short_or_empty_are_not_the_end(simulator, wecom):
+    guides = wecom.follow_users()
+    listed = {(guide, each) for guide in guides for each in wecom.external_userids(userid=guide)}
+    simulator.post("/_sim/switches", {"short_page_rate": 0.8})
+    read = [*portions(wecom, Corp(corpid=wecom.corpid), userids=guides, cursor="", size=10)]
+    simulator.post("/_sim/switches", {"short_page_rate": 0.0})
+
+    assert {
+        (each.follow.userid, each.person.external_userid) for portion in read for each in portion.listed.pairs
+    } == listed
+
+
+def test_knows_where_people_of_other_companies_and_channels_come_from(simulator, wecom):
+    guide = wecom.follow_users()[0]
+    channels = {"nickname": "果园直播", "source": 2}
+    who = {"userid": guide, "add_way": 10, "channels": channels, "corp_name": "远山贸易", "position": "采购"}
+    came = simulator.act("scan", corpid=wecom.corpid, **who)["external_userid"]
+    detail = wecom.external_contact(external_userid=came)
+
+    assert (detail.person.kind, detail.person.company, detail.person.position) == (2, "远山贸易", "采购")
+    assert (detail.person.unionid, detail.follows[0].channel) == ("", "果园直播")
+    simulator.act("delete_follow", corpid=wecom.corpid, userid=guide, external_userid=came, by="guide")
 
 
 def test_a_member_without_customers_has_an_empty_list(simulator, wecom):

@@ -131,6 +131,8 @@ def _person(row: Json) -> Person:
         kind=int(row.get("type") or 1),
         gender=int(row.get("gender") or 0),
         unionid=str(row.get("unionid") or ""),
+        company=str(row.get("corp_full_name") or row.get("corp_name") or ""),
+        position=str(row.get("position") or ""),
     )
 
 
@@ -151,6 +153,8 @@ def _follow(row: Json) -> FollowInfo:
         add_way=int(row.get("add_way") or 0),
         state=str(row.get("state") or ""),
         oper_userid=str(row.get("oper_userid") or ""),
+        company=str(row.get("remark_corp_name") or ""),
+        channel=str((row.get("wechat_channels") or {}).get("nickname") or ""),
     )
 
 

@@ -120,13 +120,11 @@ def update_department(
 
 
 def delete_department(engine: Engine, corp: Corp, number: int, *, by_api: bool = False) -> None:
-    """Delete an empty department. Raises Refused 60003, 60005 (members), 60006 (departments below)."""
+    """Delete an empty department. Raises Refused 60003, 60005 (members or departments in it)."""
     if number not in corp.departments:
         raise Refused(60003)
-    if corp.members_of(number, recursive=False):
+    if number == ROOT_DEPARTMENT or len(corp.below(number)) > 1 or corp.members_of(number, recursive=False):
         raise Refused(60005)
-    if len(corp.below(number)) > 1 or number == ROOT_DEPARTMENT:
-        raise Refused(60006)
     del corp.departments[number]
     engine.emit(corp, EVENT, "delete_party", [("Id", number)], by_api=by_api)
 

@@ -8,7 +8,8 @@ from wecom.types.base import Page
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """外部联系人. kind: 1 WeChat user, 2 WeCom user; gender: 0 unknown, 1 male, 2 female; unionid may be empty."""
+    """外部联系人. kind: 1 WeChat user, 2 WeCom user, who has company and position; gender: 0 unknown, 1 male, 2 female;
+    unionid may be empty, and is for kind 2."""
 
     external_userid: str
     name: str
@@ -16,11 +17,14 @@ class Person:
     kind: int = 1
     gender: int = 0
     unionid: str = ""
+    company: str = ""
+    position: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FollowInfo:
-    """What belongs to one member and one customer together. add_way: reference §7.4, unknown numbers are kept."""
+    """What belongs to one member and one customer together. add_way: reference §7.4, unknown numbers are kept.
+    `company` is the member's note of it; `channel` the name of the 视频号 of add_way 10."""
 
     userid: str
     remark: str
@@ -31,6 +35,8 @@ class FollowInfo:
     add_way: int
     state: str
     oper_userid: str
+    company: str = ""
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True)
