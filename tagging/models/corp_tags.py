@@ -18,9 +18,12 @@ class TagLibrary(TenantModel):
     is_on = models.BooleanField(_("同步"), default=False)
     imports_new = models.BooleanField(_("企业微信的新标签自动建成标签"), default=True)
     due_at = models.DateTimeField(null=True)
-    """when WeCom's list is read next"""
+    """when the two sides are compared next; moved ahead by whoever takes it up"""
     read_at = models.DateTimeField(null=True)
     problem = models.CharField(max_length=300, blank=True)
+    next_contact = models.BigIntegerField(default=0, db_default=0)
+    """a round goes through the contacts in order of id; those before are done"""
+    round_ended_at = models.DateTimeField(null=True)
 
     class Meta:
         verbose_name = verbose_name_plural = _("标签库")
@@ -51,12 +54,6 @@ class CorpTag(TenantModel):
     """when WeCom was asked to make it, while the outcome is unknown"""
     listings = models.IntegerField(default=0)
     problem = models.CharField(max_length=300, blank=True)
-    next_contact = models.BigIntegerField(default=0)
-    """marking goes through the contacts in order of id; those before are done in this round"""
-    due_at = models.DateTimeField(null=True)
-    """when marking goes on"""
-    marked_at = models.DateTimeField(null=True)
-    """when a round last ended"""
 
     class Meta:
         verbose_name = verbose_name_plural = _("企业标签")
@@ -71,12 +68,14 @@ class CorpTag(TenantModel):
 
 
 class CorpTagMark(TenantModel):
-    """Both sides have agreed that this pair of guide and customer carries the tag: what a change is told from."""
+    """What both sides last agreed on for a pair of guide and customer: what a change is told from."""
 
     pk = models.CompositePrimaryKey("brand_id", "corp_tag_id", "contact_id", "staff_id")
     corp_tag = tenant_key(CorpTag)
     contact = tenant_key(Contact)
     staff = tenant_key(Staff)
+    has = models.BooleanField(default=True, db_default=True)
+    """False: the pair lost the tag at `agreed_at`; kept for a day, since a list read before then may still show it"""
     agreed_at = models.DateTimeField()
 
     class Meta:
