@@ -37,6 +37,8 @@ GROUPS: tuple[tuple[Promise, tuple[Entry, ...]], ...] = (
             Entry(_("统一身份"), "hub", "oneid", C.READ_INSIGHTS, "oneid"),
             Entry(pgettext_lazy("console", "人群"), "filter_alt", "segments", C.READ_SEGMENTS, "segments"),
             Entry(_("标签与规则"), "sell", "tags", C.READ_SEGMENTS, "tags"),
+            Entry(_("行为目录"), "bolt", "catalogue", C.READ_SEGMENTS, "catalogue"),
+            Entry(_("导入"), "upload_file", "imports", C.WRITE_CONTACTS, "imports"),
         ),
     ),
     (

@@ -3,6 +3,7 @@
 An undeclared own type is taken with whatever flat properties it carries. Once declared, its properties are checked for
 each event that arrives: a wrong or missing one refuses that item alone. Events that are in the log already stay."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,8 @@ from tenants.actors import Actor
 PROP_TYPES = ("text", "int", "bool")
 MAX_TYPES = 200
 MAX_LABEL = 40
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+"""what PostgreSQL's text cannot hold: NUL, and halves of surrogate pairs"""
 _KEY = "events.declared"
 
 
@@ -130,7 +133,7 @@ def _check_name(name: Any) -> list[FieldError]:
 
 
 def _check_label(label: Any, field: str, *, least: int = 1) -> list[FieldError]:
-    if isinstance(label, str) and least <= len(label) <= MAX_LABEL and "\0" not in label:
+    if isinstance(label, str) and least <= len(label) <= MAX_LABEL and not UNSTORABLE.search(label):
         return []
     message = _("名称最多 %(most)d 个字符，不能为空。") % {"most": MAX_LABEL}
     return [FieldError(field, "event.type_label", message, _("写一个运营看得懂的名称。"))]

@@ -7,16 +7,20 @@ from django.core.cache import cache
 from django.db import connection
 
 from events import log, reactors
+from events.models import ParkedEvent, ReactorCursor
 from tenants.models import Brand
 from tenants.scope import brand_scope
 
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """`oldest_seconds`: how long the oldest event that some reactor has not read has waited; 0 if there is none."""
+    """`oldest_seconds`: how long the oldest event that some reactor has not read has waited; 0 if there is none.
+    `parked`: events that some reactor could not take. `stuck`: reactors that fail at every try."""
 
     brand_id: int
     oldest_seconds: float
+    parked: int = 0
+    stuck: tuple[str, ...] = ()
 
 
 def lags(*, at: datetime) -> list[Lag]:
@@ -25,8 +29,11 @@ def lags(*, at: datetime) -> list[Lag]:
     for brand_id in Brand.objects.order_by("id").values_list("id", flat=True):
         with brand_scope(brand_id):
             since = _unread_since(brand_id)
+            parked = ParkedEvent.objects.count()
+            failing = ReactorCursor.objects.filter(failing_since__isnull=False, reactor__in=list(reactors.REGISTRY))
+            stuck = tuple(failing.order_by("reactor").values_list("reactor", flat=True))
         age = max((at - since).total_seconds(), 0.0) if since else 0.0
-        found.append(Lag(brand_id, age))
+        found.append(Lag(brand_id, age, parked, stuck))
     return found
 
 

@@ -2,20 +2,24 @@
 
 A reactor is given a brand's new events in batches, does its work set at a time, and its cursor moves in the same
 transaction: its effects in our database happen exactly once. A reactor that is new to a brand begins at the start of
-the brand's log. Rows of unknown persons and rows that do not fire are passed over; linking brings the former back."""
+the brand's log. Rows of unknown persons and rows that do not fire are passed over; linking brings the former back.
+
+An event at which a reactor fails is found and parked, so that those after it are not held up. A reactor that fails at
+everything stays where it is: that is a fault of ours, and parking would lose what it was to do."""
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
-from events import log
+from events import log, poison
+from events.models import ParkedEvent, ReactorCursor
 from tenants.models import Brand
 from tenants.scope import brand_scope
 
@@ -73,6 +77,11 @@ class Progress:
     """there are rows above the horizon, or another process is reading: look again shortly"""
 
 
+SIFTED_ROWS = 200
+"""rows of the log read at once while looking for the bad ones: each is tried several times within a transaction"""
+FAILING_FOR = timedelta(minutes=1)
+"""so long a reactor that fails at all it is given is tried again before the events are blamed"""
+
 REGISTRY: dict[str, Reactor] = {}
 
 
@@ -87,20 +96,76 @@ def react(*, brand_id: int, reactor: str, at: datetime, horizon: int | None = No
 
     `horizon` is `events.log.horizon()` unless given: a test inside one open transaction passes its own txid + 1."""
     this = REGISTRY[reactor]
-    with brand_scope(brand_id):
-        below = log.horizon() if horizon is None else horizon
-        unread, waiting = _peek(this.name, brand_id, below)
-        if not unread:
-            return Progress(0, more=False, waiting=waiting)
-        cursor = _claimed(this.name, brand_id, at)
-        if cursor is None:
-            return Progress(0, more=False, waiting=True)
-        rows, passed, last = _window(this, brand_id, cursor, below)
-        if rows:
-            this.handle(Batch(brand_id, sorted(rows, key=attrgetter("occurred_at")), at))
-        if last:
-            _move(this.name, brand_id, last, at)
-    return Progress(passed, more=passed == this.limit, waiting=waiting)
+    try:
+        with brand_scope(brand_id):
+            return _read_on(this, brand_id, at, horizon, limit=this.limit, give=_all)
+    except poison.TRANSIENT:
+        raise
+    except Exception as problem:
+        logger.exception("events.reactor.failed", extra={"brand": brand_id, "reactor": reactor})
+        return _without_the_bad(this, brand_id, at, horizon, problem)
+
+
+Give = Callable[[Reactor, Batch], None]
+
+
+def _read_on(this: Reactor, brand_id: int, at: datetime, horizon: int | None, *, limit: int, give: Give) -> Progress:
+    """Give the next batch, of at most `limit` rows of the log, and move the cursor. Scoped."""
+    below = log.horizon() if horizon is None else horizon
+    unread, waiting = _peek(this.name, brand_id, below)
+    if not unread:
+        return Progress(0, more=False, waiting=waiting)
+    cursor = _claimed(this.name, brand_id, at)
+    if cursor is None:
+        return Progress(0, more=False, waiting=True)
+    rows, passed, last = _window(this, brand_id, cursor, below, limit)
+    if rows:
+        give(this, Batch(brand_id, sorted(rows, key=attrgetter("occurred_at")), at))
+    if last:
+        _move(this.name, brand_id, last, at)
+    return Progress(passed, more=passed == limit, waiting=waiting)
+
+
+def _all(this: Reactor, batch: Batch) -> None:
+    this.handle(batch)
+
+
+def _without_the_bad(this: Reactor, brand_id: int, at: datetime, horizon: int | None, problem: Exception) -> Progress:
+    """The next rows once more, fewer of them, with those parked at which the reactor fails.
+
+    Raises `problem`, with nothing done, when the reactor and not the events seem to be at fault: it fails at many of
+    them, or at all, and has not done so for FAILING_FOR yet."""
+    try:
+        with brand_scope(brand_id):
+            return _read_on(this, brand_id, at, horizon, limit=min(this.limit, SIFTED_ROWS), give=_sifted)
+    except poison.HopelessError:
+        with brand_scope(brand_id):
+            _note_failing(this.name, brand_id, poison.told(problem), at)
+        raise problem from None
+
+
+def _sifted(this: Reactor, batch: Batch) -> None:
+    bad = poison.sift(this.handle, batch)
+    if len(bad) == len(batch.rows) and not _has_failed_long(this.name, batch):
+        raise poison.HopelessError
+    ParkedEvent.objects.bulk_create(
+        [
+            ParkedEvent(
+                brand_id=batch.brand_id,
+                reactor=this.name,
+                event_id=row.id,
+                occurred_at=row.occurred_at,
+                type=row.type,
+                problem=poison.told(problem),
+                parked_at=batch.at,
+            )
+            for row, problem in bad
+        ],
+        ignore_conflicts=True,
+    )
+    for row, problem in bad:
+        ids = {"brand": batch.brand_id, "reactor": this.name, "event": str(row.id)}
+        logger.error("events.reactor.parked", exc_info=problem, extra=ids)
 
 
 def run(*, brand_id: int, at: datetime, batches: int | None = None) -> Progress:
@@ -113,8 +178,8 @@ def run(*, brand_id: int, at: datetime, batches: int | None = None) -> Progress:
             progress = _run_one(brand_id=brand_id, reactor=name, at=at, batches=batches)
         except Exception:
             # A bug in one reactor must not stop the others. Its cursor has not moved: the sweep tries again, and
-            # /readyz shows its age.
-            logger.exception("events.reactor.failed", extra={"brand": brand_id, "reactor": name})
+            # /readyz shows its age and its name.
+            logger.exception("events.reactor.stuck", extra={"brand": brand_id, "reactor": name})
             continue
         read += progress.read
         more |= progress.more
@@ -215,26 +280,64 @@ _READ = """
 
 
 def _window(
-    reactor: Reactor, brand_id: int, cursor_at: tuple[int, UUID], below: int
+    reactor: Reactor, brand_id: int, cursor_at: tuple[int, UUID], below: int, limit: int
 ) -> tuple[list[EventRow], int, tuple[int, UUID] | None]:
     """(wanted rows, number of rows passed, key of the last one) behind the cursor and below the horizon."""
     wanted = reactor.types() if callable(reactor.types) else reactor.types
     types = sorted(wanted) if wanted is not None else None
     with connection.cursor() as cursor:
-        cursor.execute(_READ, [types, types, brand_id, *cursor_at, below, reactor.limit])
+        cursor.execute(_READ, [types, types, brand_id, *cursor_at, below, limit])
         read = cursor.fetchall()
-    rows = [
-        EventRow(key, occurred, received, kind, contact, json.loads(props), *rest)
-        for _txid, key, wanted, occurred, received, kind, contact, props, *rest in read
-        if wanted
-    ]
+    rows = [_row((key, *rest)) for _txid, key, wanted, *rest in read if wanted]
     return rows, len(read), (int(read[-1][0]), read[-1][1]) if read else None
 
 
 def _move(reactor: str, brand_id: int, to: tuple[int, UUID], at: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE events_reactorcursor SET txid = %s, event_id = %s, updated_at = %s"
-            " WHERE brand_id = %s AND reactor = %s",
+            "UPDATE events_reactorcursor SET txid = %s, event_id = %s, updated_at = %s, failing_since = NULL,"
+            " problem = '' WHERE brand_id = %s AND reactor = %s",
             [*to, at, brand_id, reactor],
+        )
+
+
+def rows_by_key(keys: Sequence[tuple[datetime, UUID]]) -> list[EventRow]:
+    """Events by (occurred_at, id), as reactors see them; those that are gone, do not fire or have no person are
+    missing. Scoped."""
+    if not keys:
+        return []
+    moments, ids = zip(*keys, strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(_BY_KEY, [list(moments), list(map(str, ids))])
+        return [_row(found) for found in cursor.fetchall()]
+
+
+_BY_KEY = """
+    SELECT e.id, e.occurred_at, e.received_at, e.type, e.contact_id, e.props, e.category, e.product_id, e.amount_fen,
+           e.dwell_seconds, e.source
+    FROM unnest(%s::timestamptz[], %s::uuid[]) AS k (occurred_at, id)
+    JOIN events_event e ON e.brand_id = current_setting('orchard.brand_id')::bigint
+         AND e.occurred_at = k.occurred_at AND e.id = k.id
+    WHERE e.contact_id IS NOT NULL AND e.fires
+"""
+
+
+def _row(found: Sequence[Any]) -> EventRow:
+    key, occurred, received, kind, contact, props, *rest = found
+    return EventRow(key, occurred, received, kind, contact, json.loads(props), *rest)
+
+
+def _has_failed_long(reactor: str, batch: Batch) -> bool:
+    since = ReactorCursor.objects.filter(reactor=reactor).values_list("failing_since", flat=True).first()
+    return since is not None and batch.at - since >= FAILING_FOR
+
+
+def _note_failing(reactor: str, brand_id: int, problem: str, at: datetime) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO events_reactorcursor AS c"
+            " (brand_id, reactor, txid, event_id, updated_at, failing_since, problem)"
+            " VALUES (%s, %s, 0, %s, %s, %s, %s) ON CONFLICT (brand_id, reactor) DO UPDATE"
+            " SET failing_since = coalesce(c.failing_since, excluded.failing_since), problem = excluded.problem",
+            [brand_id, reactor, _FIRST, at, at, problem],
         )

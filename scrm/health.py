@@ -34,6 +34,10 @@ class BrandLag:
     brand: int
     oldest_event_seconds: float
     oldest_callback_seconds: float
+    parked_events: int
+    """put aside because some reactor failed at them; the console's event catalogue shows them"""
+    stuck_reactors: tuple[str, ...]
+    """reactors that fail at everything they are given"""
     last_sync_at: datetime | None
     """end of the last full sync that completed, of any corp"""
 
@@ -72,7 +76,7 @@ def _lags(at: datetime) -> list[BrandLag]:
             callback = inbox_lag(brand_id=lag.brand_id, at=at).oldest_seconds or 0.0
             done = SyncRun.objects.filter(brand=lag.brand_id, status=SyncRun.Status.DONE).order_by("-finished_at")
             synced_at = done.values_list("finished_at", flat=True).first()
-        found.append(BrandLag(lag.brand_id, lag.oldest_seconds, callback, synced_at))
+        found.append(BrandLag(lag.brand_id, lag.oldest_seconds, callback, lag.parked, lag.stuck, synced_at))
     return found
 
 

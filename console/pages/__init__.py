@@ -9,6 +9,8 @@ MODULES = (
     "segments",
     "memberships",
     "tags",
+    "catalogue",
+    "imports",
     "pushes",
     "welcome",
     "points",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 
 from django.utils import timezone
@@ -10,6 +11,8 @@ from campaigns import content, pushes
 from campaigns.models import Push
 from contacts import merging
 from contacts.models import Contact
+from events import declared
+from events.imports import jobs
 from points import ledger, rules
 from points.models import Transfer
 from tagging import rules as tag_rules
@@ -76,6 +79,9 @@ def made(cast: Cast) -> Scene:
         [merge_id] = merging.merge(wanted=[merging.Wanted(contact.pk, other.pk)], at=now)
         url = "https://shop.example.com/orchard"
         webhook = endpoints.make(name="果园·商城", url=url, types=["tag_given"], actor=alice, at=now).webhook
+        props = {"shelf": {"type": "text"}}
+        declared.save(name="x_scan", label="扫码庚", props=props, actor=alice, at=now)
+    imported = _imported(brand.pk, alice, now)
     seat = Seat.objects.get(user=cast.alice.user)
     ids = {
         "contact_id": contact.pk,
@@ -90,10 +96,26 @@ def made(cast: Cast) -> Scene:
         "item_id": item.pk,
         "app_id": app.pk,
         "state": link.state,
+        "import_id": imported,
+        "type_name": "x_scan",
         "merge_id": merge_id,
         "webhook_id": webhook.pk,
     }
     return Scene(cast, contact, tag, segment, draft, scheduled, transfer, ids)
+
+
+def _imported(brand_id: int, actor: Actor, now: Any) -> int:
+    raw = f"手机号,时间\n{PHONE},2026-11-01\n".encode()
+    return jobs.upload(
+        brand_id=brand_id,
+        kind="events",
+        name="历史辛.csv",
+        file=BytesIO(raw),
+        size=len(raw),
+        actor=actor,
+        language="zh-hans",
+        at=now,
+    )
 
 
 def _push(name: str, segment: Segment, said: Any, actor: Actor, now: Any) -> Push:

@@ -1,6 +1,6 @@
 """Months are made ahead, and no partition is open to the runtime role."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import Error, connection, connections
@@ -40,3 +40,39 @@ def test_an_import_makes_its_months_once(month_of_its_own):
 def test_refuses_a_month_nobody_can_mean(live_cast, moment):
     with pytest.raises(Error, match="no partition"):
         partitions.ensure([moment])
+
+
+@pytest.fixture
+def old_months(live_cast):
+    yield live_cast
+    with connections["owner"].cursor() as cursor:
+        for month in ("202002", "202410"):
+            cursor.execute(f"DROP TABLE IF EXISTS events_event_{month}")
+    connections["owner"].close()
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "owner"])
+def test_months_that_are_too_old_go_with_their_events(old_months, settings):
+    brand_id, at = old_months.brand.id, datetime.now(UTC)
+    settings.ORCHARD_LOG_MONTHS = 25
+    first = partitions.oldest(at=at)
+    partitions.ensure([LONG_AGO, first - timedelta(days=1), first, at])
+    with brand_scope(brand_id):
+        old = [event("sign_in", moment, 1) for moment in (LONG_AGO, first - timedelta(seconds=1))]
+        kept = [event("sign_in", moment, 1) for moment in (first, at)]
+        log.write([*old, *kept], at=at)
+
+    dropped = partitions.drop_old()
+
+    assert dropped == ["events_event_202002", f"events_event_{first - timedelta(days=1):%Y%m}"]
+    with brand_scope(brand_id):
+        assert set(Event.objects.values_list("id", flat=True)) == {each.id for each in kept}
+    assert partitions.drop_old() == []
+
+
+@pytest.mark.parametrize("months", [11, 0, -5])
+def test_nobody_can_ask_for_the_last_year(live_cast, settings, months):
+    settings.ORCHARD_LOG_MONTHS = months
+
+    with pytest.raises(Error, match="at least 12 months"):
+        partitions.drop_old()
