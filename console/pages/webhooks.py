@@ -143,7 +143,7 @@ def _types() -> list[tuple[str, str]]:
 
 
 def _form(name: str, url: str, types: list[str]) -> dict[str, Any]:
-    own = [each for each in types if each not in catalogue.BUILT_IN]
+    own = [each for each in types if declared.kind_of(each) is None]
     return {"name": name, "url": url, "types": types, "own": ", ".join(own)}
 
 
