@@ -44,6 +44,14 @@ def test_what_is_outside_is_60011(caller, narrow):
     assert (refused["errcode"], refused["external_userid"]) == (60011, [])
     assert caller.errcode("batch/get_by_user", {"userid_list": [inside[0], outside[0]]}) == 60011
     assert caller.errcode("add_contact_way", {"type": 1, "scene": 2, "user": [outside[0]]}) == 60011
+    assert caller.errcode("add_contact_way", {"type": 2, "scene": 2, "party": [3]}) == 60011
+    link = {"link_name": "外", "range": {"department_list": [3]}}
+    assert caller.errcode("customer_acquisition/create_link", link) == 60011
+    now = int(caller.simulator.get("/_sim/health")["now"])
+    days = {"start_time": now - 86_400, "end_time": now - 86_400}
+    assert caller.errcode("get_user_behavior_data", {"partyid": [3], **days}) == 60011
+    owners = {"owner_filter": {"userid_list": [outside[0]]}, "day_begin_time": now - 86_400}
+    assert caller.errcode("groupchat/statistic", owners) == 60011
     assert caller.errcode("add_msg_template", {"sender": outside[0], "text": {"content": "x"}}) == 60011
     assert caller.get("externalcontact/list", userid=inside[0])["errcode"] == 0
 

@@ -7,9 +7,12 @@ surface (docs/simulator.md).
     world     who exists: corps, members, customers, follows, groups, tags, and what the corp created
     seed      makes a world from a number
     engine    clock, world, journal, due acts, tokens, limits, faults: the state of one simulator
-    wire      conventions of a WeCom call: registry of endpoints, order of checks, errors, paging
+    call      one call as it came in: parameters, whom they name, paging
+    wire      how a call is checked and answered: registry of endpoints, order of checks, errors
     endpoints one module per section of WeCom's documentation
-    mass, moments, relations, acts   what happens in the world
+    relations, library, staff, mass, moments, transfers, links, rooms   what happens in the world
+    acts      the same on request; habits: by itself
     outbound  encrypted callbacks
-    server    aiohttp glue; control, phone: the other doors
+    snapshot  the world as JSON; saving: writes it beside the running server
+    server    aiohttp glue; control, phone, hosts: the other doors
 """

@@ -105,6 +105,13 @@ class Call:
         """Whether a member is inside the calling app's visible range."""
         return self.corp.sees(self.app, member)
 
+    def seen_departments(self) -> set[int]:
+        """The departments inside the calling app's visible range."""
+        visible = self.app.visible
+        if visible is None:
+            return set(self.corp.departments)
+        return {each for party in visible["parties"] for each in self.corp.below(party)}
+
     def seen_service_members(self) -> list[Member]:
         """The members with 客户联系 inside the visible range."""
         return [member for member in self.corp.service_members() if self.sees(member)]

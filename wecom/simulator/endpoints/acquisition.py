@@ -190,6 +190,8 @@ def _range(call: Call) -> tuple[list[str], list[int]]:
             raise Refused(84074)
     if any(department not in call.corp.departments for department in departments):
         raise Refused(60003)
+    if not call.seen_departments().issuperset(departments):
+        raise Refused(60011)
     if len(links.members_behind(call.corp, users, departments)) > MOST_MEMBERS:
         raise Refused(40058, "more than 500 members in range")
     return list(users), list(departments)

@@ -31,7 +31,7 @@ def add_contact_way(call: Call) -> Body:
     if settings["is_temp"] and kind != SINGLE:
         raise Refused(40058, "is_temp needs type 1")
     _check_members(corp, settings)
-    _check_range(call, settings["user"])
+    _check_range(call, settings)
     if not settings["is_temp"] and has_all_codes(corp):
         raise Refused(41045)
     config_id = corp.new_id("", 32).replace("-", "a").replace("_", "b").lower()
@@ -71,7 +71,7 @@ def update_contact_way(call: Call) -> Body:
     changed = {name: value for name, value in _settings(call).items() if name in call.body}
     settings = way.settings | changed
     _check_members(call.corp, settings)
-    _check_range(call, settings["user"])
+    _check_range(call, settings)
     way.settings = settings
     return {}
 
@@ -160,10 +160,12 @@ def _shown_conclusions(given: dict[str, Any]) -> dict[str, Any]:
     return given | {"image": {"pic_url": content.picture_url(str(given["image"].get("media_id", "")))}}
 
 
-def _check_range(call: Call, userids: list[str]) -> None:
-    """Raises Refused 60011 for a member outside the app's visible range."""
-    members = (call.corp.member(userid) for userid in userids)
+def _check_range(call: Call, settings: dict[str, Any]) -> None:
+    """Raises Refused 60011 for a member or a department outside the app's visible range."""
+    members = (call.corp.member(userid) for userid in settings["user"])
     if any(member is not None and not call.sees(member) for member in members):
+        raise Refused(60011)
+    if not call.seen_departments().issuperset(settings["party"]):
         raise Refused(60011)
 
 

@@ -33,7 +33,7 @@ def get_department(call: Call) -> Body:
     department = call.corp.departments.get(call.number("id"))
     if department is None:
         raise Refused(60003)
-    if department.id not in _seen(call):
+    if department.id not in call.seen_departments():
         raise Refused(60011)
     return {"department": _department(call.corp, department)}
 
@@ -186,18 +186,11 @@ def _asked(call: Call) -> list[Department]:
     top = call.number("id", default=ROOT_DEPARTMENT)
     if top not in departments:
         raise Refused(60003)
-    seen = _seen(call)
+    seen = call.seen_departments()
     found = [departments[each] for each in call.corp.below(top) if each in seen]
     if not found and call.given("id") is not None:
         raise Refused(60011)
     return found
-
-
-def _seen(call: Call) -> set[int]:
-    """The departments inside the visible range of the app."""
-    if call.app.visible is None:
-        return set(call.corp.departments)
-    return {each for party in call.app.visible["parties"] for each in call.corp.below(party)}
 
 
 def _members(call: Call) -> list[Member]:
@@ -206,7 +199,7 @@ def _members(call: Call) -> list[Member]:
         raise Refused(60003)
     found = call.corp.members_of(department, recursive=call.number("fetch_child", default=0) == 1)
     seen = [each for each in found if call.sees(each)]
-    if department not in _seen(call) and not seen:
+    if department not in call.seen_departments() and not seen:
         raise Refused(60011)
     return seen
 

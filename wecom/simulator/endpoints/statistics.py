@@ -36,6 +36,8 @@ def get_user_behavior_data(call: Call) -> Body:
     for party in parties:
         if party not in call.corp.departments:
             raise Refused(60003)
+        if party not in call.seen_departments():
+            raise Refused(60011)
         for member in call.corp.members_of(party, recursive=True):
             if call.sees(member):
                 members[member.userid] = None
@@ -92,6 +94,8 @@ def _owners(call: Call) -> list[str]:
         member = call.corp.member(userid)
         if member is None and call.corp.spelt(userid) not in call.corp.left:
             raise Refused(40003)
+        if member is not None and not call.sees(member):
+            raise Refused(60011)
         found[member.userid if member else call.corp.spelt(userid)] = None
     return list(found)
 
