@@ -10,6 +10,9 @@ from django.db import connection
 
 from contacts.sets import as_array, execute
 
+MAX_ID = 2**63 - 1
+"""the largest number a row can have; a larger one that somebody sends is nobody's"""
+
 
 @contextmanager
 def shown() -> Iterator[None]:
@@ -24,6 +27,7 @@ def current(contact_ids: Collection[int]) -> dict[int, int]:
     """For each of the numbers that is or was a contact, the contact it means today. Scoped; one query.
 
     Numbers of erased people and of nobody are missing."""
+    contact_ids = [number for number in contact_ids if 0 < number <= MAX_ID]
     if not contact_ids:
         return {}
     with shown():

@@ -327,8 +327,9 @@ class Templates(BrandAPIView):
     )
     def post(self, request: Request) -> Response:
         """{key: "silent", params: {days: 60}} → {key, tree, sentence}. Nothing is saved."""
-        data = request.data if isinstance(request.data, dict) else {}
-        key, said = str(data.get("key") or ""), data.get("params")
+        if not isinstance(request.data, dict):
+            raise _bad("key", _("请求体应是一个对象。"), _('例如 {"key": "silent"}。'))
+        key, said = str(request.data.get("key") or ""), request.data.get("params")
         if said is not None and not isinstance(said, dict):
             raise _bad("params", _("params 要是一个对象。"), _('例如 {"days": 60}。'))
         tree = templates_ready.tree_of(key, said)

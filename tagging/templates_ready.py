@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from scrm.lib.errors import FieldError, Invalid, NotFound, Text
+from scrm.lib.errors import FieldError, Invalid, Text
 from tagging import params
 from tagging.params import Param
 
@@ -186,10 +186,11 @@ TEMPLATES: dict[str, Template] = {
 def tree_of(key: str, said: Mapping[str, Any] | None = None) -> Tree:
     """The template's tree with the numbers given, the others as usual.
 
-    Raises NotFound for an unknown template, Invalid for a number that does not fit (fields `params.<name>`)."""
+    Raises Invalid for an unknown template (field `key`) and for a number that does not fit (fields `params.<name>`)."""
     template = TEMPLATES.get(key)
     if template is None:
-        raise NotFound(_("没有这个模板。"))
+        wrong = FieldError("key", "tagging.unknown_template", _("没有这个模板。"), _("从模板列表里选一个。"))
+        raise Invalid(wrong.message, errors=[wrong])
     errors = list(params.check(template.params, said or {}, "params"))
     values = {param.name: param.default for param in template.params} | dict(said or {})
     if not errors and key.startswith("rfm_"):
