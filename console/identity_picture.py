@@ -7,8 +7,10 @@ from contacts.graph import Edge, Graph, Node
 from contacts.models import Identity
 from contacts.strengths import is_strong
 
-WIDTH, HEIGHT, BOX = 640, 300, 148
-"""of the picture and of a node's box, in its own units"""
+WIDTH, BOX, ROW = 420, 150, 44
+"""of the picture and of a node's box, in pixels of the card it is in: text stays as large as it says"""
+TALLEST = 270
+"""half of the picture; with more than ten identities boxes may touch"""
 LONGEST = 18
 """characters of a value in its box; the whole value is in its title"""
 
@@ -47,8 +49,8 @@ class Picture:
 
     spots: list[Spot]
     lines: list[Line]
+    height: int
     width: int = WIDTH
-    height: int = HEIGHT
     box: int = BOX
 
 
@@ -57,6 +59,8 @@ def draw(graph: Graph, *, phones: bool) -> Picture:
     labels = dict(Identity.Type.choices)
     spots: dict[str, Spot] = {}
     number = len(graph.nodes)
+    across, up = WIDTH / 2 - BOX / 2 - 4, _half_height(number)
+    middle = round(up + ROW / 2 + 4)
     for place, node in enumerate(graph.nodes):
         angle = 2 * pi * place / max(number, 1) - pi / 2
         value = node.value if phones or node.type not in ("phone", "order_phone") else _masked(node.value)
@@ -66,15 +70,22 @@ def draw(graph: Graph, *, phones: bool) -> Picture:
             str(labels[node.type]),
             short,
             is_strong(node.type),
-            round(WIDTH / 2 + (WIDTH / 2 - BOX / 2 - 8) * cos(angle)) if number > 1 else WIDTH // 2,
-            round(HEIGHT / 2 + (HEIGHT / 2 - 34) * sin(angle)) if number > 1 else HEIGHT // 2,
+            round(WIDTH / 2 + across * cos(angle)) if number > 1 else WIDTH // 2,
+            round(middle + up * sin(angle)),
         )
     lines = []
     for edge in graph.edges:
         one, other = spots.get(edge.source), spots.get(edge.target)
         if one and other:
             lines.append(Line(edge, one.x, one.y, other.x, other.y))
-    return Picture(list(spots.values()), lines)
+    return Picture(list(spots.values()), lines, 2 * middle)
+
+
+def _half_height(number: int) -> float:
+    """From the middle to the highest box: high enough that neighbours on the ellipse do not cover each other."""
+    if number < 3:
+        return 0.0 if number < 2 else float(ROW)
+    return min(TALLEST, max(60.0, (ROW + 8) / (1 - cos(2 * pi / number))))
 
 
 def _masked(number: str) -> str:
