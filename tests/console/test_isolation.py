@@ -79,6 +79,7 @@ def test_alices_ids_lead_nowhere_in_charlies_brand(cast, console, method):
     before = everything(cast.brand.pk)
     forms = {"name": "x", "v1.text": "x", "v1.content": "1", "act": "revoke", "keep": str(made.segment.pk)}
     forms |= {"tag": str(made.tag.pk), "store": str(cast.store.pk), "segment": str(made.segment.pk), "typed": "1"}
+    forms |= {"reason": "x"}
 
     for path in console_paths(made.ids):
         data = {**forms, "contact": str(made.contact.pk), "who": scene.NAME} if method == "post" else {}
