@@ -155,6 +155,7 @@ CELERY_TASK_ROUTES = {
     "wecom.tasks.greet_inbox": {"queue": "welcome"},
     "wecom.tasks.*": {"queue": "wecom"},
     "contacts.tasks.*": {"queue": "wecom"},
+    "tagging.tasks.mark_corp": {"queue": "wecom"},
     "campaigns.tasks.plan*": {"queue": "plan"},
     "campaigns.tasks.*": {"queue": "wecom"},
     "webhooks.tasks.send": {"queue": "webhooks"},

@@ -17,8 +17,10 @@ from tagging.models import CorpTag, CorpTagMark, Segment, Tag, TagLibrary
 from tenants import audit
 from tenants.actors import Actor
 from tenants.scope import brand_scope
+from wecom import inbox
 from wecom.client import WeComClient
 from wecom.errors import Gone, OutcomeUnknown, WeComError
+from wecom.inbox import CallbackEvent
 from wecom.models import Corp
 from wecom.reconcile import Doubt, Verdict, conclude
 
@@ -113,10 +115,16 @@ def sync_library(*, brand_id: int, corp_id: int, wecom: WeComClient, at: datetim
         _create(row, wecom, at=at)
 
 
-def on_tag_event(*, brand_id: int, corp_id: int, at: datetime) -> None:
-    """WeCom says that its tags changed: they are read soon. Opens its own scope."""
-    with brand_scope(brand_id):
-        TagLibrary.objects.filter(corp_id=corp_id, is_on=True).update(due_at=at, read_at=None)
+def on_tag_event(event: CallbackEvent) -> None:
+    """WeCom says that its tags changed: they are read soon. Opens its own scope; a repeat is harmless."""
+    with brand_scope(event.brand_id):
+        due = TagLibrary.objects.filter(corp_id=event.corp_id, is_on=True)
+        due.update(due_at=event.received_at, read_at=None)
+
+
+def register_own() -> None:
+    """Called when the app starts."""
+    inbox.register("change_external_tag", on_tag_event)
 
 
 def _take_over(library: TagLibrary, listed: Mapping[str, Listed], *, at: datetime) -> list[CorpTag]:

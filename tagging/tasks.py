@@ -3,9 +3,10 @@
 from celery import shared_task
 from django.utils import timezone
 
-from tagging import due, expiry, lifecycle, rerun
+from tagging import due, expiry, lifecycle, marking, rerun
 from tenants.models import Brand
 from tenants.scope import brand_scope
+from wecom.client import client_for
 
 STEP = 5000
 TURNS = 5
@@ -28,9 +29,12 @@ def tick(**_later_args: object) -> None:
     for brand_id in Brand.objects.order_by("id").values_list("id", flat=True):
         with brand_scope(brand_id):
             is_waiting = due.waits(brand_id=brand_id, at=timezone.now())
+            corps = marking.due(at=timezone.now())
             has_runs = bool(rerun.open_runs()) or lifecycle.waits(at=timezone.now())
         if is_waiting:
             follow_segments.apply_async(kwargs={"brand_id": brand_id}, expires=60)
+        for corp_id in corps:
+            mark_corp.apply_async(kwargs={"brand_id": brand_id, "corp_id": corp_id}, expires=60)
         if has_runs:
             go_on.apply_async(kwargs={"brand_id": brand_id}, expires=60)
 
@@ -55,3 +59,13 @@ def go_on(*, brand_id: int, **_later_args: object) -> None:
             rerun.advance(brand_id=brand_id, run_id=run_id, now=timezone.now())
         if not looked and not runs:
             return
+
+
+@shared_task
+def mark_corp(*, brand_id: int, corp_id: int, **_later_args: object) -> None:
+    """Bring a corp's tags and ours some steps closer; one worker a corp."""
+    at = timezone.now()
+    if not marking.take_up(brand_id=brand_id, corp_id=corp_id, at=at):
+        return
+    wecom = client_for(brand_id=brand_id, corp_id=corp_id)
+    marking.go_on(brand_id=brand_id, corp_id=corp_id, wecom=wecom, at=at)
