@@ -222,3 +222,23 @@ def test_staff_come_move_and_go(synced, simulator):
     with synced.scope():
         staff.refresh_from_db()
     assert (staff.is_guide, staff.left_at is not None) == (False, True)
+
+
+def test_a_guide_with_another_userid_is_the_same_guide(synced, simulator):
+    userid = guide_of(synced)
+    mine = {pair for pair in synced.pairs() if pair[0] == userid}
+    with synced.scope():
+        staff_id = Staff.objects.get(userid=userid).id
+
+    simulator.act("member", action="update", userid=userid, new_userid="Xiaolin.New")
+    synced.tell(STAFF, "update_user", UserID=userid, NewUserID="Xiaolin.New")
+
+    renamed = {("Xiaolin.New", external, since) for _, external, since in mine}
+    assert renamed <= synced.pairs()
+    assert added(synced, simulator, "Xiaolin.New")["external_userid"]
+    synced.sync()
+    assert synced.pairs() == synced.listed()
+    with synced.scope():
+        assert Staff.objects.get(userid="Xiaolin.New").id == staff_id
+        assert not Staff.objects.filter(userid=userid).exists()
+    assert synced.events("friend_lost") == []

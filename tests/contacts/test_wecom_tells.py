@@ -12,7 +12,7 @@ from contacts.models import Follow
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 from tests.contacts.world import World
-from wecom import corps, inbox
+from wecom import corps, draining
 from wecom.models import Corp, InboxItem
 from wecom.simulator.testing import Simulator
 
@@ -52,7 +52,7 @@ def drained(world: World, seen: Callable[[], Any]) -> Any:
     """Handle callbacks as they come until `seen` is true."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        while inbox.drain_one(brand_id=world.brand.id, clock=timezone.now):
+        while draining.drain_some(brand_id=world.brand.id, clock=timezone.now):
             pass
         with world.scope():
             if found := seen():
