@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from console.keyset import page_of
 from console.site import BrandRequest, page, render, told, told_problem
-from events import catalogue, declared
+from events import declared
 from scrm.lib import errors
 from tenants.roles import Capability
 from webhooks import endpoints, queue
