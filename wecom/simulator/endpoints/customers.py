@@ -198,7 +198,9 @@ def _relation(follow: Follow) -> dict[str, Any]:
         "oper_userid": follow.oper_userid,
         "state": follow.state,
     }
-    return shown | ({"wechat_channels": follow.channels} if follow.channels else {})
+    if follow.channels:
+        shown["wechat_channels"] = follow.channels
+    return shown
 
 
 def _follow_user(corp: Corp, follow: Follow) -> dict[str, Any]:
