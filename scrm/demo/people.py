@@ -17,7 +17,15 @@ LOGINS = (
     ("olivia", "欧阳", "operator of 全棉生活"),
     ("anna", "安娜", "analyst of 全棉生活"),
 )
-SCOPES = ["events:write", "contacts:read", "points:read", "points:write", "segments:read", "pushes:read"]
+SCOPES = [
+    "events:write",
+    "contacts:read",
+    "contacts:write",
+    "points:read",
+    "points:write",
+    "segments:read",
+    "pushes:read",
+]
 
 
 @dataclass(frozen=True, slots=True)

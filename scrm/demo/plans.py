@@ -25,7 +25,7 @@ TAG_GROUP = "兴趣"
 SIGN_IN_TEXT = "本周签到送 10 积分，积分可以在小程序兑换旅行湿巾，点这里签到 👉"
 MEMBER_DAY_TEXT = "周二会员日：进群的姐妹今晚 8 点准时来抽签，满 199 减 30。"
 HOT_TEXT = "本周热卖：纯棉四件套直降 60 元，库存 800 套。"
-WELCOME_TEXT = "欢迎来到全棉生活！首单立减 20 元，有问题随时找我。"
+REMINDER_TEXT = "首单券还有 4 天到期，帮你留着呢。"
 CARD = {
     "msgtype": "link",
     "link": {"title": "今日签到", "desc": "连续 7 天再送 50 积分", "url": "https://mp.example.com/signin"},
@@ -50,7 +50,7 @@ class Plans:
 
 
 def set_up_rules(*, brand_id: int) -> None:
-    """Before anybody visits: interest tags, points for signing in, a contact budget and the welcome SOP."""
+    """Before anybody visits: interest tags, points for signing in, a contact budget and an SOP for new customers."""
     at = timezone.now()
     with brand_scope(brand_id):
         for category in CATEGORIES:
@@ -68,13 +68,12 @@ def set_up_rules(*, brand_id: int) -> None:
             )
         earning.save(name="每日签到", event_type="sign_in", points=10, per_day=1, actor=SYSTEM, at=at)
         budget.set_cap(channel=Channel.SINGLE, cap=1, window_days=7, actor=SYSTEM, at=at)
-        first = _content("欢迎语", Channel.SINGLE, WELCOME_TEXT)
-        second = _content("三天后提醒", Channel.SINGLE, "首单券还有 4 天到期，帮你留着呢。")
-        welcome = Sop.objects.create(name="新客欢迎", created_at=at)
+        reminder = _content("三天后提醒", Channel.SINGLE, REMINDER_TEXT)
+        welcome = Sop.objects.create(name="新客首单", created_at=at)
         sop.publish(
             sop_id=welcome.pk,
             trigger={"event": "friend_added"},
-            steps=[Step(0, first), Step(int(timedelta(days=3).total_seconds()), second)],
+            steps=[Step(int(timedelta(days=3).total_seconds()), reminder)],
             goal_event="order_paid",
             actor=SYSTEM,
             at=at,

@@ -16,7 +16,7 @@ from contacts.tasks import sync_corp
 from events import reactors
 from events.models import Event
 from points.models import PointsEntry
-from scrm.demo import people, plans, visitors
+from scrm.demo import knowing, people, plans, visitors
 from scrm.demo.screen import Screen
 from scrm.demo.world import MiniProgram, World
 from tagging.models import ContactTag
@@ -56,28 +56,39 @@ class Story:
         with self.screen.chapter("Connecting two WeCom corps, callbacks verified"):
             self.corp_id = self._connect(self.house.brand, 0)
             second = self._connect(self.house.second, 1)
+            knowing.set_welcome(brand_id=self.brand.pk, corp_id=self.corp_id)
         with self.screen.chapter("Full sync from WeCom") as told:
             sync_corp.delay(brand_id=self.house.second.pk, corp_id=second)
             self._sync()
             told(f"{self.facts['contacts_synced']:,} of {self.facts['contacts_in_wecom']:,} contacts")
+        with self.screen.chapter("Some people scan a guide's code and are welcomed") as told:
+            self._welcome()
+            told(f"{self.facts['welcomed']} of {self.facts['scanned']} within WeCom's 20 seconds")
         with self.screen.chapter("Some customers delete their guide; callbacks tell") as told:
             self._lose_some()
             told(f"{self.facts['contacts_lost']:,} contacts lost")
         with self.screen.chapter("A week in the mini-program, by REST") as told:
             self._visits()
             told(f"{self.facts['events_ingested']:,} events, {self.facts['contacts_tagged']:,} contacts tagged")
+        with self.screen.chapter("The shop's members log in to the mini-program") as told:
+            self._recognise()
+            told(f"{self.facts['merged']} recognised as WeCom friends, {self.facts['identity_conflicts']} unclear")
         with self.screen.chapter("Planning four pushes") as told:
             self._send_pushes()
             told(
                 f"{self.facts['recipients_planned']:,} recipients, {sum(self.facts['suppressed'].values()):,} left out"
             )
+            self.buyers = knowing.keep_up_to_date(brand_id=self.brand.pk)
         with self.screen.chapter("Guides confirm in WeCom, some late, some never") as told:
             self._confirm()
             told(f"{self.facts['delivered']:,} delivered, {self.facts['never_confirmed']:,} not confirmed")
         with self.screen.chapter("Customers come back") as told:
             self._come_back()
             facts = self.facts
-            told(f"{facts['sign_ins']:,} sign-ins, {facts['points_granted']:,} points, {facts['orders']:,} orders")
+            told(
+                f"{facts['sign_ins']:,} sign-ins, {facts['points_granted']:,} points, {facts['orders']:,} orders, "
+                f"{facts['segment_entries']:,} entered a segment"
+            )
         with self.screen.chapter("Does WeCom's journal agree?") as told:
             self._check_journal()
             told(f"{self.facts['journal_duplicates']} twice, {self.facts['journal_missing']} missing")
@@ -121,6 +132,20 @@ class Story:
         with brand_scope(self.brand.pk):
             run = SyncRun.objects.filter(corp_id=self.corp_id).order_by("-started_at").first()
         return run if run and run.status != SyncRun.Status.RUNNING else None
+
+    def _welcome(self) -> None:
+        self.facts["scanned"] = scanned = knowing.scan(self.world, self.corpid)
+
+        def welcomed() -> int:
+            return knowing.welcomed(brand_id=self.brand.pk, corp_id=self.corp_id)
+
+        self._wait("the welcomes", lambda: welcomed() >= scanned, welcomed, scanned)
+        self.facts["welcomed"] = welcomed()
+
+    def _recognise(self) -> None:
+        knowing.members_log_in(self.visitors, MiniProgram(self.web_url, self.house.api_key))
+        came = knowing.recognised(brand_id=self.brand.pk)
+        self.facts["merged"], self.facts["identity_conflicts"] = came.merged, came.conflicts
 
     def _lose_some(self) -> None:
         self.visitors = list(self.world.people(self.corpid))
@@ -234,6 +259,7 @@ class Story:
         events = visitors.come_back(people_back, at=timezone.now(), seed=SEED)
         MiniProgram(self.web_url, self.house.api_key).send(events)
         self._wait("the points", self._all_read)
+        self._wait("the segments", lambda: knowing.has_all_buyers(brand_id=self.brand.pk, segment_id=self.buyers))
         with brand_scope(self.brand.pk):
             self.facts["sign_ins"] = Event.objects.filter(type="sign_in").count()
             self.facts["orders"] = Event.objects.filter(type="order_paid").count()
@@ -241,6 +267,7 @@ class Story:
                 n=Sum("amount")
             )
             self.facts["points_granted"] = int(granted["n"] or 0)
+            self.facts["segment_entries"] = Event.objects.filter(type="segment_entered").count()
 
     def _check_journal(self) -> None:
         """Hold our deliveries against what customers received: nobody twice, nobody reported who got nothing."""
