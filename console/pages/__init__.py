@@ -9,6 +9,8 @@ MODULES = (
     "segments",
     "memberships",
     "tags",
+    "corp_tags",
+    "lifecycle",
     "catalogue",
     "imports",
     "pushes",

@@ -11,8 +11,8 @@ from console.builder_leaves import FILTERS
 from console.site import BrandRequest, need, page, render, told
 from events import catalogue, declared
 from scrm.lib import errors
-from tagging import rules, tags
-from tagging.models import Tag, TagRule
+from tagging import exclusion, rerun, rules, tags
+from tagging.models import Tag, TagGroup, TagRule
 from tenants.roles import Capability
 
 READ, WRITE = Capability.READ_SEGMENTS, Capability.WRITE_SEGMENTS
@@ -29,6 +29,10 @@ def tag_list(request: BrandRequest) -> HttpResponse:
             if request.POST.get("what") == "rule":
                 rules.save(actor=request.actor, at=now, **_rule(request.POST))
                 told(request, _("规则已启用，从现在起的行为会触发它。"))
+            elif request.POST.get("what") == "group":
+                way = request.POST.get("exclusive", "")
+                exclusion.set_group(name=request.POST.get("group", ""), exclusive=way, actor=request.actor, at=now)
+                told(request, _("分组已保存。"))
             else:
                 name, group = request.POST.get("name", ""), request.POST.get("group", "").strip()
                 tags.create(name=name, group=group, actor=request.actor, at=now)
@@ -39,7 +43,12 @@ def tag_list(request: BrandRequest) -> HttpResponse:
             return HttpResponseRedirect(reverse("admin:tags"))
     context |= {
         "tags": Tag.objects.order_by("group", "name")[:500],
-        "rules": [(rule, rules.sentence(rule)) for rule in TagRule.objects.select_related("tag").order_by("-id")[:200]],
+        "groups": dict(TagGroup.objects.values_list("name", "exclusive")),
+        "ways": TagGroup.Exclusive.choices,
+        "rules": [
+            (rule, rules.sentence(rule), rerun.latest(rule.pk))
+            for rule in TagRule.objects.select_related("tag").order_by("-id")[:200]
+        ],
         "events": [(kind.name, kind.label, sorted(set(kind.props) & set(FILTERS))) for kind in _observable()],
     }
     return render(request, "tags.html", context, title=_("标签与规则"), status=422 if "problem" in context else 200)
@@ -48,22 +57,22 @@ def tag_list(request: BrandRequest) -> HttpResponse:
 @page("tags/rules/<int:tag_rule_id>/", name="tag-rule", needs=WRITE, methods=("POST",))
 def switch_rule(request: BrandRequest, tag_rule_id: int) -> HttpResponse:
     """Turn a rule on or off."""
-    rule = errors.found(TagRule.objects.filter(pk=tag_rule_id))
     enabled = request.POST.get("enabled") == "1"
-    rules.save(
-        rule_id=rule.pk,
-        name=rule.name,
-        tag_id=rule.tag_id,
-        event_type=rule.event_type,
-        where=rule.where,
-        min_count=rule.min_count,
-        window_days=rule.window_days,
-        keep_days=rule.keep_days,
-        enabled=enabled,
-        actor=request.actor,
-        at=timezone.now(),
-    )
+    rules.switch(rule_id=tag_rule_id, enabled=enabled, actor=request.actor, at=timezone.now())
     told(request, _("规则已启用。") if enabled else _("规则已停用，已打上的标签不变。"))
+    return HttpResponseRedirect(reverse("admin:tags"))
+
+
+@page("tags/rules/<int:tag_rule_id>/history/", name="tag-rule-history", needs=WRITE, methods=("POST",))
+def over_history(request: BrandRequest, tag_rule_id: int) -> HttpResponse:
+    """Take a rule over history: first a preview of how many would change, then the change."""
+    kind = "apply" if request.POST.get("kind") == "apply" else "preview"
+    try:
+        rerun.begin(rule_id=tag_rule_id, kind=kind, actor=request.actor, at=timezone.now())
+    except errors.Conflict as refusal:
+        told(request, f"{refusal.detail}{refusal.remedy}")
+    else:
+        told(request, _("正在计算，完成后人数会显示在规则下面。") if kind == "preview" else _("正在按历史补打。"))
     return HttpResponseRedirect(reverse("admin:tags"))
 
 
@@ -81,10 +90,25 @@ def _rule(form: QueryDict) -> dict[str, Any]:
         where["category"] = form.get("category", "").strip()
     if whole("dwell", None) is not None:
         where["min_dwell_seconds"] = whole("dwell", None)
+    measure = form.get("measure", "count")
+    amount = whole("high", None)
+    low = whole("low", None)
+    if measure == "interest":
+        where = {"category": form.get("category", "").strip()}
+    extra: dict[str, Any] = {}
+    if measure == "sum":
+        # People type yuan; the log keeps fen.
+        extra = {"prop": "amount_fen", "high": (amount or 1) * 100}
+        low = None if low is None else low * 100
+    elif measure == "interest":
+        extra = {"high": amount or 3}
     return {
+        **extra,
+        "measure": measure,
+        "low": None if measure == "recency" else low,
         "name": form.get("name", "").strip(),
         "tag_id": whole("tag", 0) or 0,
-        "event_type": form.get("event_type", ""),
+        "event_type": "" if measure == "interest" else form.get("event_type", ""),
         "where": where,
         "min_count": whole("min_count", 1),
         "window_days": whole("window_days", 30),
