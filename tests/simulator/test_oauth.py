@@ -158,7 +158,8 @@ def program(caller):
 
 
 def test_wechats_session_brings_the_unionid_that_leads_to_the_customer(caller, program):
-    person = next(each for each in caller.people() if each["unionid"] and each["follows"])
+    known = caller.simulator.get(f"/_sim/corps/{caller.corpid}/people", appid=program["appid"], limit=100)["items"]
+    person = next(each for each in known if each["unionid"] and each["follows"])
     opened = caller.simulator.post(
         f"/_sim/mini_programs/{program['appid']}/login", {"external_userid": person["external_userid"]}
     )

@@ -85,9 +85,11 @@ async def set_trusted_ips(request: web.Request) -> web.Response:
 
 @routes.get("/_sim/corps/{corpid}/people")
 async def people(request: web.Request) -> web.Response:
-    """The customers as a mini-program would know them, with hidden interests; ?cursor=&limit= (at most 5000)."""
+    """The customers as a mini-program would know them, with hidden interests; ?cursor=&limit= (at most 5000), &appid=
+    for the openids of one mini program."""
     corp = _named_corp(request)
     start, limit = _int(request, "cursor", 0), min(_int(request, "limit", 200), 5000)
+    appid = request.query.get("appid", "")
     everybody = list(corp.customers.values())
     items = []
     for customer in everybody[start : start + limit]:
@@ -104,7 +106,7 @@ async def people(request: web.Request) -> web.Response:
             {
                 "external_userid": customer.external_userid,
                 "unionid": customer.unionid,
-                "openid": openid_of(corp, customer.external_userid),
+                "openid": openid_of(corp, customer.external_userid, appid=appid),
                 "name": customer.name,
                 "follows": follows,
                 "interests": customer.interests,
