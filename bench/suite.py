@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from bench import (
     callbacks,
+    importing,
     ingest,
     lag,
     limiter,
@@ -23,7 +24,8 @@ from bench.scratch import Admin
 
 
 def _ingest(admin: Admin, scale: float, rounds: int) -> list[Measure]:
-    return ingest.measure(admin, scale, rounds) + sustained.measure(admin, scale, rounds)
+    parts = (ingest.measure, sustained.measure, importing.measure)
+    return [each for part in parts for each in part(admin, scale, rounds)]
 
 
 SUITE: dict[str, Callable[[Admin, float, int], list[Measure]]] = {

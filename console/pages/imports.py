@@ -13,6 +13,7 @@ from console.site import BrandRequest, page, part, render, told, told_problem
 from events.imports import jobs, kinds
 from events.models import Import
 from scrm.lib import errors
+from tagging import event_types
 from tenants.roles import Capability
 from tenants.scope import brand_scope
 
@@ -116,11 +117,11 @@ def _state(this: Import) -> dict[str, Any]:
 
 def _choices(this: Import) -> dict[str, Any]:
     kind = kinds.kind_of(this.kind)
-    groups: dict[str, list[kinds.Target]] = {}
+    groups: dict[str, list[tuple[str, str]]] = {}
     for target in kind.targets():
-        groups.setdefault(str(target.group), []).append(target)
+        groups.setdefault(str(target.group), []).append((target.name, _called(target)))
     sample = jobs.sample(this, rows=SAMPLE_ROWS)
-    offered = {target.name for targets in groups.values() for target in targets}
+    offered = {name for targets in groups.values() for name, _called in targets}
     columns = []
     for place, name in enumerate(this.header):
         chosen = this.mapping.get(str(place), "")
@@ -129,6 +130,12 @@ def _choices(this: Import) -> dict[str, Any]:
         columns.append((place, name, cells, chosen, chosen if chosen not in offered else ""))
     options = [(option, this.options.get(option.name, "")) for option in kind.options()]
     return {"groups": groups, "columns": columns, "options": options}
+
+
+def _called(target: kinds.Target) -> str:
+    """A property of the catalogue by the name that the segment builder has for it."""
+    prop = target.name.removeprefix("props.")
+    return event_types.prop_label(prop) if str(target.label) == prop else str(target.label)
 
 
 def _mapping(form: QueryDict, this: Import) -> dict[int, str]:

@@ -40,7 +40,7 @@ def test_every_page_opens(cast, console, language):
     for path in console_paths(made.ids):
         response = alice.get(at(cast, path), {"kind": "event_count"} if path == "segments/row/" else {})
         assert response.status_code in (200, 302, 405), path
-        assert "INVALID" not in response.content.decode(), path
+        assert b"INVALID" not in getattr(response, "content", b""), path  # a file that is streamed has none
 
 
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.ANALYST, Role.STORE_MANAGER])
