@@ -22,8 +22,8 @@ from wecom.models import Corp
 
 CONTACTS, TAGS, EVENTS = 1_000_000, 6_000_000, 20_000_000
 OTHERS, THEIR_CONTACTS, THEIR_EVENTS = 20, 1_000_000, 4_000_000
-SMALL = 50_000
-"""contacts of each of the others, at full scale"""
+SMALL, SMALLEST = 50_000, 20_000
+"""contacts of each of the others, at full scale; of the one that is compared at least, unless everything is minute"""
 TAG_COUNT = 60
 DAYS = 180
 """events lie in so many days before now, most of them lately"""
@@ -60,7 +60,9 @@ def make(admin: Admin, scale: float, *, others: bool = True) -> Big:
         [(max(2000, round(CONTACTS * scale)), max(20_000, round(EVENTS * scale)), TAGS / CONTACTS)] if others else []
     )
     count = OTHERS if others else 1
-    sizes += [(max(500, round(SMALL * scale)), max(2000, round(THEIR_EVENTS / OTHERS * scale)), 2.0)] * count
+    # In a table of a few pages every plan is a scan: the brand that is compared stays large enough to mean something.
+    compared = max(scale, min(SMALLEST / SMALL, 20 * scale))
+    sizes += [_other(compared), *[_other(scale)] * (count - 1)]
     dropped = _indexes(admin)
     made: list[tuple[int, int]] = []
     before = Brand.objects.count()  # another measure may have made such brands in the same database
@@ -93,6 +95,11 @@ def make(admin: Admin, scale: float, *, others: bool = True) -> Big:
         sum(events for _contacts, events, _tags in sizes),
         {"rows": loaded - began, "indexes": indexed - loaded, "statistics": ended - indexed},
     )
+
+
+def _other(scale: float) -> tuple[int, int, float]:
+    """Contacts, events and tags each of one of the others."""
+    return max(500, round(SMALL * scale)), max(2000, round(THEIR_EVENTS / OTHERS * scale)), 2.0
 
 
 def _vacuum(admin: Admin, tables: str) -> None:
@@ -182,7 +189,7 @@ def _tags(admin: Admin, brand_id: int, first: int, contacts: int, each: float) -
     tag = int(rows[0][0])
     admin.run(
         """INSERT INTO tagging_contacttag (brand_id, contact_id, tag_id, source, evidence, given_at, expires_at)
-           SELECT %(brand)s, %(first)s + n, %(tag)s + (k * k + (n * 7 + k) %% (2 * k + 1)) %% %(tags)s, 'manual', '{}',
+           SELECT %(brand)s, %(first)s + n, %(tag)s + (k * k + (n * 13 + k) %% (2 * k + 1)) %% %(tags)s, 'manual', '{}',
                   now() - make_interval(hours => abs(hashint4(n + k)) %% 2400),
                   CASE WHEN (n + k) %% 5 = 0 THEN now() + make_interval(hours => 1 + abs(hashint4(n - k)) %% 2400) END
            FROM generate_series(0, %(n)s - 1) n, generate_series(0, %(each)s - 1) k ON CONFLICT DO NOTHING""",

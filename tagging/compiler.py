@@ -60,7 +60,7 @@ def condition_sql(
     validate(tree, depth=STORED_DEPTH)
     frame = Frame(brand_id=brand_id, at=at, alias=alias, within=within)
     made = compiled(tree, frame)
-    return Sql(made.text, made.params)
+    return Sql(made.text, made.params, apart=made.apart)
 
 
 def compiled(tree: Any, frame: Frame) -> Sql:

@@ -17,7 +17,7 @@ from events.reactors import EventRow
 from scrm.lib.errors import FieldError, Text
 from tagging import compare, event_types, regex
 from tagging.params import MAX_VALUES, is_clean_text, is_whole, shown, values
-from tagging.sql import Sql, any_of
+from tagging.sql import Sql, among, any_of
 
 Where = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
@@ -317,9 +317,9 @@ def _compared(test: Comparison, alias: str) -> Sql:
 
 def _same(prop: str, items: list[Any], alias: str) -> Sql:
     if prop in TEXT_COLUMNS and all(isinstance(item, str) for item in items):
-        return Sql(f"{alias}.{prop} = ANY (%s::text[])", (items,))
+        return among(f"{alias}.{prop}", items, "text")
     if prop in NUMBER_COLUMNS and all(is_whole(item) for item in items):
-        return Sql(f"{alias}.{prop} = ANY (%s::bigint[])", (items,))
+        return among(f"{alias}.{prop}", items, "bigint")
     parts = [f"to_jsonb(%s::{_sql_type(item)})" for item in items]
     return Sql(f"{alias}.props -> %s IN ({', '.join(parts)})", (prop, *items))
 

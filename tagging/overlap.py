@@ -13,7 +13,7 @@ from scrm.lib.errors import FieldError, Invalid
 from tagging import compiler
 from tagging.conditions import Frame, sampled
 from tagging.models import Segment
-from tagging.sql import Sql
+from tagging.sql import Sql, prepare
 from tenants.scope import current_brand_id
 
 LEAST, MOST = 2, 5
@@ -88,7 +88,7 @@ def _count(trees: Sequence[Any], frame: Frame) -> dict[int, int]:
     bits = " | ".join(f"CASE WHEN {part.text} THEN {1 << place} ELSE 0 END" for place, part in enumerate(parts))
     inside = f" AND {sampled('c.id', frame.sample).text}" if frame.sample else ""
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL work_mem = '64MB'")
+        prepare(cursor, Sql(bits, apart=True))
         cursor.execute(
             f"SELECT x.bits, count(*) FROM (SELECT {bits} AS bits FROM contacts_contact c"  # noqa: S608
             f" WHERE c.brand_id = %s{inside}) AS x GROUP BY 1",

@@ -14,6 +14,7 @@ from tagging.explain import Explanation, explain
 from tagging.models import Segment
 from tagging.params import is_clean_text
 from tagging.readable import sentence
+from tagging.sql import prepare
 from tenants import audit
 from tenants.actors import Actor
 from tenants.scope import current_brand_id
@@ -122,7 +123,7 @@ def count(tree: Any, at: datetime) -> int:
     brand_id = current_brand_id()
     condition = compiler.condition_sql(tree, brand_id=brand_id, at=at)
     with connection.cursor() as cursor:
-        _give_memory(cursor)
+        prepare(cursor, condition)
         cursor.execute(
             f"SELECT count(*) FROM contacts_contact c WHERE c.brand_id = %s AND {condition.text}",  # noqa: S608
             [brand_id, *condition.params],
@@ -135,7 +136,7 @@ def sample(tree: Any, at: datetime, limit: int = 20) -> list[Contact]:
     brand_id = current_brand_id()
     condition = compiler.condition_sql(tree, brand_id=brand_id, at=at)
     with connection.cursor() as cursor:
-        _give_memory(cursor)
+        prepare(cursor, condition)
         cursor.execute(
             f"SELECT c.id FROM contacts_contact c WHERE c.brand_id = %s AND {condition.text}"  # noqa: S608
             " ORDER BY hashint8(c.id), c.id LIMIT %s",
@@ -144,11 +145,6 @@ def sample(tree: Any, at: datetime, limit: int = 20) -> list[Contact]:
         ids = [row[0] for row in cursor.fetchall()]
     by_id: Mapping[int, Contact] = Contact.objects.select_related("main_guide").in_bulk(ids)
     return [by_id[key] for key in ids]
-
-
-def _give_memory(cursor: Any) -> None:
-    # Hashing a brand's events spills to disk in PostgreSQL's usual 4 MB. The setting ends with the transaction.
-    cursor.execute("SET LOCAL work_mem = '64MB'")
 
 
 def _refuse_if_named(segment: Segment) -> None:

@@ -262,6 +262,7 @@ def aggregated(
         f"{frame.alias}.id IN (SELECT e.contact_id FROM events_event e"  # noqa: S608
         f" WHERE {where.text} AND e.contact_id IS NOT NULL GROUP BY e.contact_id HAVING {test.text})",
         (*where.params, *test.params),
+        apart=without_events,  # "not in" is no join
     )
     return ~found if without_events else found
 

@@ -15,7 +15,7 @@ from scrm.lib.errors import FieldError, Text
 from tagging import changes, event_filter, params, windows
 from tagging.conditions import Condition, Frame, Leaf, Names
 from tagging.params import Param
-from tagging.sql import Sql, all_of, any_of
+from tagging.sql import Sql, all_of, among, any_of
 
 PRESENCE = ("exists", "is_missing")
 OPS_OF = {
@@ -257,10 +257,10 @@ def _comparison(leaf: Leaf, column: str, frame: Frame) -> Sql:
     if op == "starts_with":
         return Sql(f"starts_with({column}, %s)", (value,))
     listed = params.values(value)
-    array = "text[]" if isinstance(listed[0], str) else "int[]"
+    type_ = "text" if isinstance(listed[0], str) else "int"
     if op in ("eq", "in"):
-        return Sql(f"{column} = ANY (%s::{array})", (listed,))
-    return Sql(f"{column} <> ALL (%s::{array})", (listed,))
+        return among(column, listed, type_)
+    return Sql(f"{column} <> ALL (%s::{type_}[])", (listed,))
 
 
 def _anniversary(column: str, around: int, frame: Frame) -> Sql:

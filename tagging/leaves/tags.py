@@ -11,7 +11,7 @@ from scrm.lib.errors import FieldError
 from tagging import changes, params, windows
 from tagging.conditions import Condition, Frame, Leaf, Names, Reference
 from tagging.params import Param
-from tagging.sql import Sql, all_of, exists
+from tagging.sql import Sql, all_of, among, exists
 
 OPS = (("has", gettext_lazy("有该标签")), ("has_not", gettext_lazy("没有该标签")))
 
@@ -110,7 +110,7 @@ def _live(frame: Frame) -> list[Sql]:
 
 def _of_tags(leaf: Leaf, frame: Frame) -> Sql:
     if leaf.get("tag_id") is not None:
-        return Sql("t.tag_id = ANY (%s::bigint[])", (params.values(leaf["tag_id"]),))
+        return among("t.tag_id", params.values(leaf["tag_id"]), "bigint")
     # A brand has some hundreds of tags: finding one by its shown name is a glance, not a scan worth an index.
     return Sql(
         "t.tag_id = ANY (ARRAY(SELECT g.id FROM tagging_tag g WHERE g.brand_id = %s AND"
