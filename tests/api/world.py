@@ -54,6 +54,8 @@ class World:
         body = {"name": "果园·推送", "segment_id": made.ids["segment_id"], "variants": variants}
         made.ids["push_id"] = made._made("pushes", body)
         made._done("put", "event-types", _own_type({}))
+        made._done("put", "event-types", _own_type(made.ids))
+        made.ids["import_id"] = made._made("imports", _file(made.ids))
         made.ids["webhook_id"] = made._made("webhooks", {**_webhook(made.ids), "name": "果园·商城"})
         made._done("post", "points/grants", {"contact": {"unionid": "o-chen"}, "points": 50}, key="果园".encode().hex())
         return made
@@ -148,6 +150,14 @@ def _webhook(_ids: dict[str, int]) -> dict[str, Any]:
 
 def _again(_ids: dict[str, int]) -> dict[str, Any]:
     return {"start": "2026-11-20T00:00:00+08:00", "end": "2026-11-21T00:00:00+08:00"}
+
+
+def _file(_ids: dict[str, int]) -> dict[str, Any]:
+    return {"name": "果园·历史.csv", "text": "phone,time\n13812345678,2026-11-01\n"}
+
+
+def _columns(_ids: dict[str, int]) -> dict[str, Any]:
+    return {"mapping": {"phone": "identity.phone", "time": "occurred_at"}, "options": {"type": "sign_in"}}
 
 
 def _own_type(_ids: dict[str, int]) -> dict[str, Any]:

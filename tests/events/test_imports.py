@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
+from django.test import Client
 
 from events import declared
 from events.imports import jobs
@@ -327,3 +328,40 @@ def test_another_brand_sees_nothing_of_it(live_cast, at):
     assert b"".join(jobs.error_file(brand_id=live_cast.other.pk, import_id=import_id)).count(b"\n") == 1
     with brand_scope(live_cast.other.pk):
         assert jobs.progress(import_id).rows == 0
+
+
+def test_by_rest(live_cast, at):
+    alice = live_cast.alice
+    made = alice.api("POST", "/api/v1/imports", {"name": "h.csv", "text": f"{HEADER}\n{ROW}\nx,,,,\n"})
+    place = f"/api/v1/imports/{made.json()['id']}"
+    assert made.status_code == 201
+    assert made.json()["mapping"] == {"手机号": "identity.phone", "发生时间": "occurred_at", "行为": "type"} | {
+        "品类": "props.category",
+        "停留秒数": "props.dwell_seconds",
+    }
+    columns = {"手机号": "identity.phone", "发生时间": "occurred_at"}
+
+    assert alice.api("POST", f"{place}/start", {"mapping": {"nope": "type"}}).status_code == 422
+    assert alice.api("POST", f"{place}/start", {"mapping": columns, "options": {"type": "share"}}).status_code == 200
+    assert alice.api("POST", f"{place}/start", {"mapping": columns, "options": {"type": "share"}}).status_code == 409
+    ended(live_cast, made.json()["id"], at)
+
+    said = alice.api("GET", place).json()
+    assert (said["status"], said["rows"], said["done"], said["accepted"], said["refused"]) == ("done", 2, 2, 1, 1)
+    errors = b"".join(alice.api("GET", f"{place}/errors")).decode("utf-8-sig")
+    assert errors.splitlines()[1].startswith("3,")
+    assert alice.api("DELETE", place).status_code == 409
+    assert live_cast.charlie.api("GET", place).status_code == 404
+    assert live_cast.charlie.api("GET", f"{place}/errors").status_code == 404
+    assert alice.api("POST", "/api/v1/imports", {"name": "h.csv"}).status_code == 422
+    assert alice.api("POST", "/api/v1/imports", {"kind": "nope", "text": "a\n1"}).status_code == 404
+
+
+def test_a_file_by_rest(live_cast):
+    file = io.BytesIO(f"{HEADER}\n{ROW}".encode("gbk"))
+    file.name = "历史.csv"
+
+    made = Client().post("/api/v1/imports", {"file": file}, headers={"Authorization": f"Bearer {live_cast.alice.key}"})
+
+    assert made.status_code == 201, made.content
+    assert (made.json()["encoding"], made.json()["rows"], made.json()["name"]) == ("gb18030", 1, "历史.csv")
