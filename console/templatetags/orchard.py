@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
 from campaigns import reasons
+from contacts.models import Identity
 from events import declared
 from tenants.roles import Capability
 
@@ -210,6 +211,12 @@ def reason_label(code: str) -> str:
 
 
 @register.filter
+def identity_label(type_: str) -> str:
+    """The name of an identity type."""
+    return str(Identity.Type(type_).label) if type_ in Identity.Type.values else type_
+
+
+@register.filter
 def points_reason(code: str) -> str:
     """The kind of a points movement."""
     labels = {
@@ -219,6 +226,8 @@ def points_reason(code: str) -> str:
         "reverse": pgettext("console", "冲正"),
         "expire": pgettext("console", "到期"),
         "adjust": pgettext("console", "调整"),
+        "merge": pgettext("console", "合并"),
+        "split": pgettext("console", "拆分"),
     }
     return labels.get(code, code)
 
