@@ -9,7 +9,7 @@ class TaggingConfig(AppConfig):
     def ready(self) -> None:
         """Offer the conditions, and let the tag rules read the log."""
         from events import reactors
-        from tagging import corp_tags, due, interests, leaves, lifecycle, merging, rules
+        from tagging import corp_tags, due, imports, interests, leaves, lifecycle, merging, rules
 
         leaves.register_all()
         reactors.register(rules.REACTOR)
@@ -19,3 +19,4 @@ class TaggingConfig(AppConfig):
         reactors.register(due.REACTOR)
         merging.register_own()
         corp_tags.register_own()
+        imports.register_own()
