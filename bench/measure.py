@@ -27,7 +27,7 @@ class Measure:
 
     def as_json(self) -> dict[str, Any]:
         """As `.orchard/bench.json` keeps it."""
-        return {**asdict(self), "value": round(self.value, 1), "floor": round(self.floor, 1)} | {
+        return {**asdict(self), "value": round(self.value, 3), "floor": round(self.floor, 3)} | {
             "ratio": round(self.ratio, 3)
         }
 

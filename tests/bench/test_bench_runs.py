@@ -1,4 +1,7 @@
-"""`make bench` at a minute scale: it runs from an empty database to its file, and leaves nothing behind."""
+"""`make bench` at a minute scale: it runs from an empty database to its file, and leaves nothing behind.
+
+The measures that watch running workers take their time at any scale: they run where ORCHARD_WHOLE_BENCH is set, as
+.ci/run does."""
 
 import json
 import os
@@ -27,13 +30,18 @@ GOALS = {
 }
 
 
+BRIEF = ("sync", "reading", "rules", "segments", "oneid", "planning")
+EVERY_TIME = {"full sync", "reactors, tag rules and points", "segment count", "push planning"}
+
+
 @pytest.mark.slow
 @needs_superuser
 def test_every_measure_gives_a_figure_beside_its_floor(tmp_path):
-    out = tmp_path / "bench.json"
+    out, is_whole = tmp_path / "bench.json", bool(os.environ.get("ORCHARD_WHOLE_BENCH"))
+    chosen = [] if is_whole else [f"--only={name}" for name in BRIEF]
 
     done = subprocess.run(
-        [sys.executable, "-m", "bench", "--scale", "0.001", "--rounds", "1", "--out", str(out)],
+        [sys.executable, "-m", "bench", "--scale", "0.001", "--rounds", "1", "--out", str(out), *chosen],
         cwd=environment.ROOT,
         env={name: value for name, value in os.environ.items() if name != "ORCHARD_TESTING"},
         capture_output=True,
@@ -43,13 +51,14 @@ def test_every_measure_gives_a_figure_beside_its_floor(tmp_path):
 
     assert done.returncode == 0, done.stderr
     found = {each["name"]: each for each in json.loads(out.read_text())}
-    assert set(found) >= {*GOALS, "push planning", "segment count", "reactors, tag rules and points"}
+    assert set(found) >= EVERY_TIME | (set(GOALS) if is_whole else set())
     for name, each in found.items():
-        assert set(each) == {"name", "value", "unit", "floor", "ratio", "goal", "note"}
+        assert set(each) == {"name", "value", "unit", "floor", "ratio", "goal", "note", "is_time"}
         assert each["value"] > 0
         assert each["floor"] > 0
-        assert each["goal"] == GOALS.get(name)
-        assert each["ratio"] == pytest.approx(each["value"] / each["floor"], rel=0.05, abs=0.001)
+        assert each["goal"] == GOALS.get(name, each["goal"])
+        ratio = each["floor"] / each["value"] if each["is_time"] else each["value"] / each["floor"]
+        assert each["ratio"] == pytest.approx(ratio, rel=0.05, abs=0.001)
         assert name in done.stdout
     assert not _left_behind()
 

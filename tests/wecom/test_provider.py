@@ -20,6 +20,7 @@ from wecom import corps, errors
 from wecom.client import client_for
 from wecom.models import Authorisation, AuthorisationLink, Corp, CorpApp, InboxItem, Suite, SuiteCommand
 from wecom.provider import authorise, command, suites
+from wecom.simulator.testing import running_simulator
 
 ALICE = Actor("user:1", "alice")
 
@@ -76,6 +77,13 @@ def settled(simulator):
     while simulator.get("/_sim/counters")["callbacks"]["pending"]:
         assert datetime.now(UTC) < deadline
     return simulator.get("/_sim/counters")
+
+
+@pytest.fixture(scope="module")
+def running():
+    """A simulator whose clock nobody has moved: which ticket is the later one goes by the time it was said."""
+    with running_simulator(guides=4, contacts=60, confirm_rate=1.0) as simulator:
+        yield simulator
 
 
 @pytest.fixture
