@@ -196,7 +196,11 @@ def test_someone_unknown_is_kept_and_said_to_be(cast):
         ({"type": "external_userid", "value": "wm1", "corpid": "ww1"}, "ww1:wm1"),
         ({"type": "openid", "value": "o1", "appid": "wx1"}, "wx1:o1"),
         ({"type": "phone", "value": "+86 138-0013-8000"}, "13800138000"),
+        ({"type": "phone", "value": "１３８００１３８０００"}, "13800138000"),
         ({"type": "member_id", "value": " 会员7 "}, "会员7"),
+        ({"type": "member_id", "value": "vip-ａ7\t"}, "VIP-A7"),
+        ({"type": "device", "value": " 6F-AB "}, "6f-ab"),
+        ({"type": "unionid", "value": "\n o-Zhou "}, "o-Zhou"),
     ],
 )
 def test_identities_have_one_spelling(cast, identity, canonical):
@@ -204,6 +208,23 @@ def test_identities_have_one_spelling(cast, identity, canonical):
 
     assert post(cast, item(identity=identity)).json()["accepted"] == 1
     assert kept(cast)[0].contact_id == contact
+
+
+def test_wechats_ids_are_told_apart_by_case(cast):
+    known_as(cast.brand.id, ("unionid", "oA"), datetime.now(UTC))
+
+    [line] = post(cast, item(identity={"type": "unionid", "value": "oa"})).json()["items"]
+
+    assert (line["status"], line["linked"]) == ("accepted", False)
+
+
+def test_the_edges_of_late_and_early(cast):
+    moments = [_ago(days=6, hours=23, minutes=59), _ago(minutes=-9)]
+
+    report = post(cast, *[item(occurred_at=moment) for moment in moments]).json()
+
+    assert report["accepted"] == 2
+    assert [row.occurred_at.isoformat() for row in kept(cast)] == moments  # never corrected
 
 
 def test_a_contact_of_another_brand_is_unknown(cast):

@@ -13,7 +13,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from events import declared
+from events import declared, tasks
 from events.imports import jobs
 from events.models import Event, Import, ImportPart
 from scrm.lib.errors import Conflict, Invalid
@@ -365,3 +365,18 @@ def test_a_file_by_rest(live_cast):
 
     assert made.status_code == 201, made.content
     assert (made.json()["encoding"], made.json()["rows"], made.json()["name"]) == ("gb18030", 1, "历史.csv")
+
+
+def test_the_worker_finishes_it_and_the_sweep_finds_what_was_left(live_cast, at, queue):
+    brand_id = live_cast.brand.pk
+    import_id = uploaded(live_cast, "\n".join([HEADER, *(f"1380013{n:04},2026-11-01,签到,," for n in range(1500))]), at)
+    started(live_cast, import_id, at)
+    tasks.sweep_imports()
+
+    tasks.run_import(brand_id=brand_id, import_id=import_id)
+
+    with brand_scope(brand_id):
+        assert Import.objects.get(pk=import_id).status == Import.Status.DONE
+        assert jobs.progress(import_id).accepted == 1500
+    tasks.run_import(brand_id=brand_id, import_id=import_id)  # a message that comes twice
+    assert len(events_of(live_cast)) == 1500
