@@ -1,7 +1,7 @@
 """Events arriving for a minute: batches of 100 over HTTP, several senders, each sending as soon as it is answered.
 
-Twice: while nobody reads the log, and while the product's own workers do, with rules. The second is counted until every
-reactor has read the last event: accepting faster than one reacts would only move the queue."""
+Twice: while nobody reads the log, and while the product's own workers do, with rules. The second is told also until every
+reactor has read the last event: what is accepted faster than it is reacted to waits."""
 
 import json
 import os
@@ -88,7 +88,7 @@ def _lines(alone: Sent, busy: Sent, floor: float, whole: float, lasts: float) ->
     asked = f"batches of {SIZE} for {lasts:.0f} s from {SENDERS} senders, 2 web processes"
     alone_p95, busy_p95 = alone.percentile(0.95), busy.percentile(0.95)
     told = f"p50 {alone.percentile(0.5):.0f} ms, p95 {alone_p95:.0f} ms, p99 {alone.percentile(0.99):.0f} ms"
-    read = f"accepted at {busy.per_second:,.0f}/s (p95 {busy_p95:.0f} ms), {whole - busy.took:.1f} s to read the rest"
+    rules = f"workers as `make up` starts them, all reactors, {len(people.CATEGORIES)} tag rules and one of points"
     return [
         Measure("ingest for a minute", alone.per_second, "events/s", OFF, 1.0, f"{asked}, nobody reads; {told}"),
         Measure("ingest for a minute, p95", alone_p95, "ms", P95_MS, 1.0, "the same", is_time=True),
@@ -102,12 +102,18 @@ def _lines(alone: Sent, busy: Sent, floor: float, whole: float, lasts: float) ->
         ),
         Measure(
             "ingest for a minute, reactors on",
-            busy.events / whole,
+            busy.per_second,
             "events/s",
             ON,
             1.0,
-            f"{asked}, workers as `make up` starts them, all reactors, {len(people.CATEGORIES)} tag rules and one of "
-            f"points; until all have read the last event: {read}",
+            f"{asked}, {rules}; p95 {busy_p95:.0f} ms",
+        ),
+        Measure(
+            "ingest for a minute, reactors on, to the last effect",
+            busy.events / whole,
+            "events/s",
+            ON,
+            note=f"the same, until every reactor has read the last event, {whole - busy.took:.1f} s after it was accepted",
         ),
     ]
 
