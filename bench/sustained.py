@@ -1,7 +1,7 @@
 """Events arriving for a minute: batches of 100 over HTTP, several senders, each sending as soon as it is answered.
 
-Twice: while nobody reads the log, and while the product's own workers do, with rules. The second is told also until every
-reactor has read the last event: what is accepted faster than it is reacted to waits."""
+Twice: while nobody reads the log, and while the product's own workers do, with rules. The second is told also until
+every reactor has read the last event: what is accepted faster than it is reacted to waits."""
 
 import json
 import os
@@ -113,7 +113,7 @@ def _lines(alone: Sent, busy: Sent, floor: float, whole: float, lasts: float) ->
             busy.events / whole,
             "events/s",
             ON,
-            note=f"the same, until every reactor has read the last event, {whole - busy.took:.1f} s after it was accepted",
+            note=f"the same, until every reactor has read the last event, {whole - busy.took:.1f} s after it came",
         ),
     ]
 
