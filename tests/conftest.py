@@ -8,11 +8,13 @@ import pytest
 import redis
 from celery import current_app
 from django.conf import settings
-from django.db import connection, connections, transaction
+from django.db import connections, transaction
 from django.test.utils import setup_databases, teardown_databases
 from django.utils import translation
 
 from tests.cast import Cast
+
+NO_LIMITS = "-c transaction_timeout=0 -c idle_in_transaction_session_timeout=0"
 
 
 def pytest_configure() -> None:
@@ -27,6 +29,9 @@ def pytest_configure() -> None:
     for alias in ("default", "owner"):
         # A live server's thread that kept its session would stand in the way of dropping the database.
         connections[alias].settings_dict["CONN_MAX_AGE"] = 0
+        # A test, and what a module's tests share, is one transaction, however slow the machine.
+        options = connections[alias].settings_dict["OPTIONS"]
+        options["options"] = f"{options.get('options', '')} {NO_LIMITS}".strip()
 
 
 def _own_redis(url: str) -> str:
@@ -69,15 +74,11 @@ def module_rows(django_db_setup, django_db_blocker) -> Iterator[None]:
 
     Tests ask for `db` as ever and roll back to these rows; none may ask for `transactional_db`."""
     with django_db_blocker.unblock():
-        with connection.cursor() as cursor:
-            for limit in ("transaction_timeout", "idle_in_transaction_session_timeout"):
-                cursor.execute(f"SET {limit} = 0")
         around = transaction.atomic()
         around._from_testcase = True  # so that a brand's scope may be durable in it, as in a TestCase
         with around:
             yield
             transaction.set_rollback(True)
-        connection.close()
 
 
 @pytest.fixture(autouse=True)
