@@ -68,6 +68,7 @@ def make(admin: Admin, scale: float, *, others: bool = True) -> Big:
     before = Brand.objects.count()  # another measure may have made such brands in the same database
     admin.run("SET session_replication_role = replica")
     admin.run("SET work_mem = '64MB'")
+    _autovacuum(admin, "SET (autovacuum_enabled = off)")  # what it does meanwhile is done once more at the end
     for index in dropped:
         admin.run(f"DROP INDEX {index[0]}")
     for number, (contacts, events, tags_each) in enumerate(sizes):
@@ -83,6 +84,7 @@ def make(admin: Admin, scale: float, *, others: bool = True) -> Big:
     with ThreadPoolExecutor(LOADERS) as cleaners:
         for done in [cleaners.submit(_vacuum, admin, tables) for tables in VACUUMED]:
             done.result()
+    _autovacuum(admin, "RESET (autovacuum_enabled)")
     admin.settle()
     ended = time.perf_counter()
     big, other = made[0], made[1] if others else made[0]
@@ -100,6 +102,14 @@ def make(admin: Admin, scale: float, *, others: bool = True) -> Big:
 def _other(scale: float) -> tuple[int, int, float]:
     """Contacts, events and tags each of one of the others."""
     return max(500, round(SMALL * scale)), max(2000, round(THEIR_EVENTS / OTHERS * scale)), 2.0
+
+
+def _autovacuum(admin: Admin, what: str) -> None:
+    for (table,) in admin.rows(
+        "SELECT relid::regclass::text FROM pg_partition_tree('events_event') WHERE isleaf UNION ALL SELECT unnest(%s)",
+        [["contacts_contact", "contacts_identity", "contacts_follow", "tagging_contacttag"]],
+    ):
+        admin.run(f"ALTER TABLE {table} {what}")
 
 
 def _vacuum(admin: Admin, tables: str) -> None:

@@ -8,6 +8,8 @@ import random
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -21,8 +23,10 @@ from bench.measure import Measure, seconds
 from bench.scratch import Admin
 from events.models import Event
 from events.reactors import Batch, EventRow
+from scrm.runtime import environment
 from tagging import compiler, estimate, rules, segments, standings
 from tagging.conditions import Frame
+from tagging.sql import prepare
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 
@@ -49,6 +53,10 @@ WHERE c.brand_id = %(brand)s AND c.gender = 2
   AND NOT EXISTS (SELECT FROM events_event s WHERE s.brand_id = %(brand)s AND s.contact_id = c.id
                   AND s.type = 'sign_in' AND s.occurred_at >= %(week)s AND s.occurred_at < %(at)s)
 """
+
+SERIALLY = "SET LOCAL max_parallel_workers_per_gather TO 0"
+SETTINGS = ("", SERIALLY, f"{SERIALLY}; SET LOCAL enable_seqscan TO off; SET LOCAL enable_mergejoin TO off")
+"""what somebody would try by hand, to keep the best"""
 
 
 def measure(admin: Admin, scale: float, rounds: int) -> list[Measure]:
@@ -77,13 +85,13 @@ def five_leaves(tag_id: int) -> dict[str, Any]:
     }
 
 
-def by_hand(brand_id: int, tag_id: int, at: datetime) -> int:
-    """The same five leaves as somebody writes them who knows the tables. Scoped."""
+def by_hand(brand_id: int, tag_id: int, at: datetime, *, setting: str = "") -> int:
+    """The same five leaves as somebody writes them who knows the tables, under settings of the planner. Scoped."""
     words: dict[str, Any] = {"brand": brand_id, "tag": tag_id, "at": at}
     words |= {"week": at - timedelta(days=7), "month": at - timedelta(days=30), "quarter": at - timedelta(days=90)}
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL work_mem = '64MB'")
-        cursor.execute(BY_HAND, words)
+        cursor.execute(f"{setting}; {BY_HAND}", words)
         return int(cursor.fetchone()[0])
 
 
@@ -109,13 +117,13 @@ def _count(made: Big, rounds: int) -> list[Measure]:
         with brand_scope(made.brand_id):
             counts.add(segments.count(five_leaves(made.first_tag), at))
 
-    def theirs() -> None:
+    def theirs(setting: str) -> None:
         with brand_scope(made.brand_id):
-            counts.add(by_hand(made.brand_id, made.first_tag, at))
+            counts.add(by_hand(made.brand_id, made.first_tag, at, setting=setting))
 
     for _ in range(max(2, rounds)):
-        took.append(seconds(ours) * 1000)
-        floors.append(seconds(theirs) * 1000)
+        took += [seconds(ours) * 1000 for _ in range(2)]
+        floors += [seconds(partial(theirs, setting)) * 1000 for setting in SETTINGS]
     if len(counts) != 1:
         raise RuntimeError(f"The segment and the query by hand differ: {counts}")
     note = f"{counts.pop():,} of {made.contacts:,} contacts; nested, 5 leaves, windows up to 90 days"
@@ -261,7 +269,7 @@ def _small(made: Big) -> Small:
         found[name] = ([seconds(act) * 1000 for _ in range(PAIRS)], "")
     with brand_scope(brand_id), connection.cursor() as cursor:
         condition = compiler.condition_sql(tree, brand_id=brand_id, at=at)
-        cursor.execute("SET LOCAL work_mem = '64MB'")
+        prepare(cursor, condition)
         cursor.execute(
             f"EXPLAIN SELECT count(*) FROM contacts_contact c WHERE c.brand_id = %s AND {condition.text}",
             [brand_id, *condition.params],
@@ -281,11 +289,19 @@ def shape(plan: str) -> str:
     return "\n".join(re.sub(r"\s+[a-z]+(_\d+)?$", "", node) for node in nodes)
 
 
+def _differing(alone: Small, beside: Small) -> Path:
+    path = environment.state_directory() / "plans-small.txt"
+    path.write_text(f"alone\n{alone['segment'][1]}\n\nbeside\n{beside['segment'][1]}\n")
+    return path
+
+
 def _neighbours(alone: Small, beside: Small) -> list[Measure]:
     measures = []
     for name, said in (("segment", "count of 5 nested leaves"), ("rules", "20 rules over a batch of 2,000 events")):
         ratios = [b / a for a, b in zip(sorted(alone[name][0]), sorted(beside[name][0]), strict=True)]
-        same = "the same plan" if alone[name][1] == beside[name][1] else "ANOTHER PLAN"
+        same = (
+            "the same plan" if alone[name][1] == beside[name][1] else f"ANOTHER PLAN, see {_differing(alone, beside)}"
+        )
         note = f"{said}: {median(alone[name][0]):.0f} ms alone, {median(beside[name][0]):.0f} ms beside the million"
         measures.append(
             Measure(

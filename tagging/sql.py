@@ -67,10 +67,19 @@ def _joined(parts: Sequence[Sql], word: str, empty: Sql) -> Sql:
 
 
 def prepare(cursor: Any, asked: Sql) -> None:
-    """Set the transaction up for one statement about a whole brand that asks this. The settings end with it."""
-    # Hashing a brand's events spills to disk in PostgreSQL's usual 4 MB.
-    cursor.execute("SET LOCAL work_mem = '64MB'")
+    """Set the transaction up for statements about a whole brand that ask this. The settings end with it."""
     # What is asked apart takes most of the time, and the planner does not see that workers repeat it: two workers and
     # their leader made the same hashes of a million events three times.
     workers = "0" if asked.apart else "DEFAULT"
-    cursor.execute(f"SET LOCAL max_parallel_workers_per_gather TO {workers}")
+    settings = {
+        # Hashing a brand's events spills to disk in PostgreSQL's usual 4 MB.
+        "work_mem": "'64MB'",
+        "max_parallel_workers_per_gather": workers,
+        # A brand is asked the same way whoever else is in the tables: else it is scanned from end to end as long as it
+        # is nearly alone in them, and whether sets are merged or hashed turns with the depth of the shared indexes.
+        "enable_seqscan": "off",
+        "enable_mergejoin": "off",
+        # Where a small table has to be scanned all the same, its price would call the compiler.
+        "jit": "off",
+    }
+    cursor.execute("; ".join(f"SET LOCAL {name} TO {value}" for name, value in settings.items()))
