@@ -11,7 +11,7 @@ WIDTH, BOX, ROW = 420, 150, 44
 """of the picture and of a node's box, in pixels of the card it is in: text stays as large as it says"""
 TALLEST = 270
 """half of the picture; with more than ten identities boxes may touch"""
-LONGEST = 18
+LONGEST = 16
 """characters of a value in its box; the whole value is in its title"""
 
 
@@ -64,7 +64,7 @@ def draw(graph: Graph, *, phones: bool) -> Picture:
     for place, node in enumerate(graph.nodes):
         angle = 2 * pi * place / max(number, 1) - pi / 2
         value = node.value if phones or node.type not in ("phone", "order_phone") else _masked(node.value)
-        short = value if len(value) <= LONGEST else f"{value[:7]}…{value[-9:]}"
+        short = value if len(value) <= LONGEST else f"{value[:6]}…{value[-8:]}"
         spots[node.id] = Spot(
             node,
             str(labels[node.type]),

@@ -125,8 +125,11 @@ def _follows(**fields: Any) -> QuerySet[Follow]:
 
 
 def _matches(text: str) -> Q:
-    """By name, remark, whole phone or its last four digits, external_userid or unionid."""
+    """By name, remark, whole phone or its last four digits, external_userid or unionid, or our number, as #6395 too."""
     matches = Q(name__contains=text) | Q(Exists(_follows(remark__contains=text)))
+    number = text.removeprefix("#")
+    if number.isascii() and number.isdigit() and len(number) < 19:
+        matches |= Q(pk=int(number))
     if text.isdigit() and len(text) >= 4:
         matches |= Q(phone=text) if len(text) > 4 else Q(phone__endswith=text)
     if text.isascii() and len(text) >= 8:

@@ -29,7 +29,7 @@ def webhook_list(request: BrandRequest) -> HttpResponse:
         try:
             made = endpoints.make(**_typed(request.POST), actor=request.actor, at=timezone.now())
         except errors.Invalid as refusal:
-            context = {"problem": refusal}
+            context = {"problem": refusal, "form": _form(**_typed(request.POST))}
         else:
             return _page(request, made.webhook, secret=made.secret)
     context |= {
@@ -51,7 +51,7 @@ def webhook(request: BrandRequest, webhook_id: int) -> HttpResponse:
         typed = _typed(request.POST)
         endpoints.change(webhook_id=this.pk, enabled=enabled, actor=request.actor, at=timezone.now(), **typed)
     except errors.Invalid as refusal:
-        return _page(request, this, problem=refusal)
+        return _page(request, this, problem=refusal, is_editing=True)
     told(request, _("推送已保存，从现在收到的事件开始。") if enabled else _("推送已停用，停用期间的事件可以之后重放。"))
     return HttpResponseRedirect(reverse("admin:webhook", args=[this.pk]))
 
@@ -106,7 +106,12 @@ def remove(request: BrandRequest, webhook_id: int) -> HttpResponse:
 
 
 def _page(
-    request: BrandRequest, this: Webhook, *, secret: str = "", problem: errors.Invalid | None = None
+    request: BrandRequest,
+    this: Webhook,
+    *,
+    secret: str = "",
+    problem: errors.Invalid | None = None,
+    is_editing: bool = False,
 ) -> HttpResponse:
     rows = WebhookDelivery.objects.filter(webhook=this)
     status = request.GET.get("status", "")
@@ -115,7 +120,7 @@ def _page(
     typed = request.POST
     form = (
         (typed.get("name", ""), typed.get("url", ""), _types_in(typed))
-        if problem
+        if is_editing
         else (this.name, this.url, this.types)
     )
     context = {
@@ -124,6 +129,7 @@ def _page(
         "resting": this.rests_until is not None and this.rests_until > timezone.now(),
         "secret": secret,
         "problem": problem,
+        "is_editing": is_editing,
         "form": _form(*form),
         "types": _types(),
         "shown": shown,

@@ -29,14 +29,14 @@ def test_a_webhook_is_made_tried_changed_and_removed(cast, receiver, console) ->
         webhook = Webhook.objects.get()
     assert (webhook.types, webhook.enabled) == (["share"], False)
     assert client.post(f"{page}remove/").status_code == 302
-    assert "还没有推送" in client.get(HOME).content.decode()
+    assert "还没有事件推送" in client.get(HOME).content.decode()
 
 
 def test_what_is_wrong_is_said_at_the_form(cast, console) -> None:  # noqa: F811
     answer = console(cast.alice.user).post(HOME, {"name": "", "url": "ftp://x", "types": ["nothing"]})
     text = answer.content.decode()
     assert answer.status_code == 422
-    for words in ("请填写名称", "https://", "nothing"):
+    for words in ("请填写名称", "https://", "nothing", 'value="ftp://x"', "data-now"):
         assert words in text
 
 

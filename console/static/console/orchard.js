@@ -18,6 +18,8 @@
 
   // data-open="#id" opens a dialog, data-close shuts the one around it.
   on("click", "[data-open]", (event, button) => { event.preventDefault(); document.querySelector(button.dataset.open)?.showModal(); });
+  // data-now: what was typed into it was refused, so it is there again.
+  document.addEventListener("DOMContentLoaded", () => document.querySelector("dialog[data-now]")?.showModal());
   on("click", "[data-close]", (event, button) => { event.preventDefault(); button.closest("dialog")?.close(); });
 
   // data-copy: the text beside the button goes to the clipboard; without the permission it is selected instead.
