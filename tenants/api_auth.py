@@ -83,7 +83,12 @@ class KeyThrottle(BaseThrottle):
         minute = int(time.time() // 60)
         slot = f"api-rate:{request.user.key_id}:{minute}"
         cache.add(slot, 0, timeout=120)
-        return bool(cache.incr(slot) <= request.user.per_minute)
+        try:
+            count = cache.incr(slot)
+        except ValueError:  # Redis lost it in between: it was emptied, or short of memory
+            count = 1
+            cache.set(slot, count, timeout=120)
+        return bool(count <= request.user.per_minute)
 
     def wait(self) -> float:
         """Seconds until the next clock minute, for Retry-After."""

@@ -54,8 +54,7 @@ class World:
         body = {"name": "果园·推送", "segment_id": made.ids["segment_id"], "variants": variants}
         made.ids["push_id"] = made._made("pushes", body)
         made._done("put", "event-types", _own_type({}))
-        made._done("put", "event-types", _own_type(made.ids))
-        made.ids["import_id"] = made._made("imports", _file(made.ids))
+        made.ids["import_id"] = made._made("imports", {**_file(made.ids), "name": "果园·历史.csv"})
         made.ids["webhook_id"] = made._made("webhooks", {**_webhook(made.ids), "name": "果园·商城"})
         made._done("post", "points/grants", {"contact": {"unionid": "o-chen"}, "points": 50}, key="果园".encode().hex())
         return made
@@ -153,7 +152,7 @@ def _again(_ids: dict[str, int]) -> dict[str, Any]:
 
 
 def _file(_ids: dict[str, int]) -> dict[str, Any]:
-    return {"name": "果园·历史.csv", "text": "phone,time\n13812345678,2026-11-01\n"}
+    return {"name": "history.csv", "text": "phone,time\n13812345678,2026-11-01\n"}
 
 
 def _columns(_ids: dict[str, int]) -> dict[str, Any]:
@@ -169,6 +168,11 @@ CALLS: dict[Call, Example] = {
     ("GET", "event-types"): Example("events:write"),
     ("PUT", "event-types"): Example("events:write", body=_own_type),
     ("DELETE", "event-types"): Example("events:write", lambda _ids: "?name=x_scan"),
+    ("POST", "imports"): Example("events:write", body=_file),
+    ("GET", "imports/<int:import_id>"): Example("events:write"),
+    ("GET", "imports/<int:import_id>/errors"): Example("events:write"),
+    ("POST", "imports/<int:import_id>/start"): Example("events:write", body=_columns),
+    ("DELETE", "imports/<int:import_id>"): Example("events:write"),
     ("GET", "contacts"): Example("contacts:read"),
     ("GET", "contacts/lookup"): Example("contacts:read", lambda _ids: "?unionid=o-chen"),
     ("GET", "contacts/<int:contact_id>"): Example("contacts:read"),
