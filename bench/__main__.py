@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import django
@@ -32,7 +33,7 @@ MEASURES = (
 
 
 def main(arguments: list[str]) -> int:
-    """Run the measures asked for; 0 when they ran, whether or not goals were reached."""
+    """Run the measures asked for; 0 when all of them ran, whether or not goals were reached."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--scale", type=_positive, default=1.0, help="share of the full number of rows")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is repeated; the best counts")
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, default=None, help="where the JSON goes (.orchard/bench.json)")
     parser.add_argument("--keep", action="store_true", help="leave the scratch database for a look")
     given = parser.parse_args(arguments)
-    began = time.perf_counter()
+    began, failed = time.perf_counter(), list[str]()
     try:
         with scratch(keep=given.keep) as admin:
             os.environ.setdefault("DJANGO_SETTINGS_MODULE", "scrm.settings")
@@ -51,14 +52,21 @@ def main(arguments: list[str]) -> int:
             measures: list[Measure] = []
             for name in given.only or MEASURES:
                 print(f"{time.perf_counter() - began:5.0f} s  {name} …", flush=True)
-                measures += suite.SUITE[name](admin, given.scale, given.rounds)
+                try:
+                    measures += suite.SUITE[name](admin, given.scale, given.rounds)
+                except Exception:
+                    # An hour of other figures must not be lost with it.
+                    traceback.print_exc()
+                    failed.append(name)
     except RuntimeProblem as problem:
         print(problem, file=sys.stderr)
         return 1
     out = given.out or environment.state_directory() / "bench.json"
     out.write_text(json.dumps([each.as_json() for each in measures], ensure_ascii=False, indent=1) + "\n")
     print(f"\n{table(measures)}\n\n{time.perf_counter() - began:.0f} s at scale {given.scale:g}; figures in {out}")
-    return 0
+    if failed:
+        print(f"Failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _positive(text: str) -> float:

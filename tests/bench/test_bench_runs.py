@@ -27,6 +27,17 @@ GOALS = {
     "limiter, fair share": 0.9,
     "token, after expiry": 1.0,
     "token, Redis emptied": 1.0,
+    "ingest for a minute": 1.0,
+    "20 rules over arriving events": 1.0,
+    "event → tag, 95th of 100": 1.0,
+    "event → dynamic segment, 95th of 100": 1.0,
+    "time-driven exit after its moment, the latest": 1.0,
+    "count of 5 nested leaves, beside SQL by hand": 1.0,
+    "count of 5 nested leaves, in all": 1.0,
+    "estimate, 95th of 100": 1.0,
+    "estimates whose interval holds": 1.0,
+    "small brand beside the large, segment": 1.0,
+    "small brand beside the large, rules": 1.0,
 }
 
 
