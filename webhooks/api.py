@@ -53,7 +53,7 @@ class SecretOut(serializers.Serializer):
     secret = serializers.CharField(help_text="whsec_…, as libraries of Standard Webhooks take it")
 
 
-class DeliveryOut(serializers.ModelSerializer):
+class WebhookDeliveryOut(serializers.ModelSerializer):
     """One event for the webhook and what came of it."""
 
     class Meta:
@@ -69,10 +69,10 @@ class DeliveryOut(serializers.ModelSerializer):
     finished_at = serializers.DateTimeField(default_timezone=UTC, allow_null=True)
 
 
-class DeliveryPage(serializers.Serializer):
+class WebhookDeliveryPage(serializers.Serializer):
     """Deliveries."""
 
-    items = DeliveryOut(many=True)
+    items = WebhookDeliveryOut(many=True)
     next_cursor = serializers.CharField(allow_null=True)
 
 
@@ -175,14 +175,14 @@ class Deliveries(BrandAPIView):
         summary="推送记录",
         tags=["webhooks"],
         parameters=[OpenApiParameter("cursor", str), OpenApiParameter("limit", int)],
-        responses=DeliveryPage,
+        responses=WebhookDeliveryPage,
     )
     def get(self, request: Request, webhook_id: int) -> Response:
         """Deliveries of the last 14 days, the latest queued first."""
         with brand_scope(self.brand_id):
             webhook = found(Webhook.objects.filter(pk=webhook_id))
             rows = WebhookDelivery.objects.filter(webhook=webhook)
-            return self.page(rows, key="id", latest="queued_at", out=lambda row: DeliveryOut(row).data)
+            return self.page(rows, key="id", latest="queued_at", out=lambda row: WebhookDeliveryOut(row).data)
 
 
 class Replay(BrandAPIView):

@@ -65,7 +65,8 @@ def test_a_body_that_cannot_be_read(ours, call):
     for raw in (DEEP, b'{"a":' * 5_000, JUST_TOO_DEEP, b"{", b'{"a": "\xff"}', b'{"a": NaN}', b'{"a": 1e999}'):
         assert ask(ours, call, raw).status_code == 400
     for kind in ("application/x-www-form-urlencoded", "text/xml", "multipart/form-data; boundary=x", ""):
-        assert ask(ours, call, b"{}", kind=kind).status_code == 415
+        is_file = call == ("POST", "imports") and kind.startswith("multipart")  # which a form may bring too
+        assert ask(ours, call, b"{}", kind=kind).status_code == (422 if is_file else 415)
     assert ask(ours, call, b" " * (MAX_BYTES + 1)).status_code == 413
     for raw in (b"[]", b'"x"', b"7", b"null"):
         assert ask(ours, call, raw).status_code == 422
