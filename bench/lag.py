@@ -209,6 +209,7 @@ def _happen(admin: Admin, made: Big, watches: dict[str, Watch], *, lasts: int) -
     ]
     chance = random.Random(7)
     chance.shuffle(people)
+    _warm_up(made.brand_id, people.pop(), watches)
     waiting = people[: RATE * lasts]
     began, number = time.time(), 0
     deadline = began + lasts + PATIENCE_SECONDS
@@ -223,6 +224,21 @@ def _happen(admin: Admin, made: Big, watches: dict[str, Watch], *, lasts: int) -
         if number == len(waiting) and all(len(watch.seen) == len(watch.caused) for watch in watches.values()):
             return
         time.sleep(LOOK_SECONDS)
+
+
+def _warm_up(brand_id: int, who: int, watches: dict[str, Watch]) -> None:
+    """Wait until the workers have started: one event of each kind has had its effect. Raises RuntimeError."""
+    now = timezone.now()
+    probes = [Watch(watches[kind].query, {who: time.time()}) for kind in ("tag", "entry")]
+    with brand_scope(brand_id):
+        log.write([log.NewEvent(f"x_{kind}", now, contact_id=who, source="api") for kind in ("tag", "entry")], at=now)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not all(probe.seen for probe in probes):
+        if time.monotonic() > deadline:
+            raise RuntimeError("The workers did not start to work")
+        time.sleep(LOOK_SECONDS)
+        for probe in probes:
+            probe.look(brand_id)
 
 
 def _write(
