@@ -5,6 +5,7 @@ import subprocess
 
 import yaml
 
+from scrm.runtime import programs
 from scrm.runtime.environment import ROOT
 
 
@@ -31,7 +32,8 @@ def test_every_queue_has_a_worker_in_compose_too():
 
     queues = {queue for command in commands for queue in re.findall(r"-Q (\S+)", command)[0].split(",")}
 
-    assert queues == {"wecom", "welcome", "react", "plan", "default"}
+    ours = {queue for each in programs.workers() for queue in each.command[each.command.index("-Q") + 1].split(",")}
+    assert queues == ours == {"wecom", "welcome", "react", "plan", "default", "webhooks"}
 
 
 def test_development_and_production_lock_the_same_versions():
