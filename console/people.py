@@ -13,6 +13,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
 from campaigns.models import Delivery, Reservation
+from commerce.orders import TYPES, Bought, bought
 from contacts.models import Contact, Follow, GroupMember, Identity, Staff, Store
 from events.models import Event
 from points.models import PointsAccount, PointsEntry
@@ -166,6 +167,7 @@ class Card:
     tags: list[ContactTag]
     touches: list[Delivery]
     touches_this_month: int
+    bought: Bought
 
 
 def card(*, contact: Contact, brand: Brand, at: datetime) -> Card:
@@ -184,13 +186,14 @@ def card(*, contact: Contact, brand: Brand, at: datetime) -> Card:
         tags=list(tags.select_related("tag", "rule").order_by("-given_at")),
         touches=list(deliveries.order_by("-updated_at")[:20]),
         touches_this_month=held.count(),
+        bought=bought(contact_id=contact.pk),
     )
 
 
 KINDS = {
     "touch": ("message_delivered", "message_failed", "moment_liked", "moment_commented"),
     "own": ("page_view", "product_view", "search", "add_cart", "share", "sign_in", "draw"),
-    "order": ("order_created", "order_paid", "order_refunded"),
+    "order": tuple(TYPES),
     "points": ("points_earned", "points_spent"),
 }
 

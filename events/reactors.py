@@ -63,6 +63,8 @@ class Reactor:
     handle: Callable[[Batch], None]
     limit: int = 2000
     """rows of the log read per transaction"""
+    silent: bool = False
+    """whether events that fire nothing (imports of old ones) are given too: for facts, never for reactions"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +273,7 @@ def _claimed(reactor: str, brand_id: int, at: datetime) -> tuple[int, UUID] | No
 
 
 _READ = """
-    SELECT txid, id, contact_id IS NOT NULL AND fires AND (%s::text[] IS NULL OR type = ANY (%s)), occurred_at,
+    SELECT txid, id, contact_id IS NOT NULL AND (fires OR %s) AND (%s::text[] IS NULL OR type = ANY (%s)), occurred_at,
            received_at, type, contact_id, props, category, product_id, amount_fen, dwell_seconds, source
     FROM events_event
     WHERE brand_id = %s AND (txid, id) > (%s, %s) AND txid < %s
@@ -286,7 +288,7 @@ def _window(
     wanted = reactor.types() if callable(reactor.types) else reactor.types
     types = sorted(wanted) if wanted is not None else None
     with connection.cursor() as cursor:
-        cursor.execute(_READ, [types, types, brand_id, *cursor_at, below, limit])
+        cursor.execute(_READ, [reactor.silent, types, types, brand_id, *cursor_at, below, limit])
         read = cursor.fetchall()
     rows = [_row((key, *rest)) for _txid, key, wanted, *rest in read if wanted]
     return rows, len(read), (int(read[-1][0]), read[-1][1]) if read else None
@@ -302,8 +304,8 @@ def _move(reactor: str, brand_id: int, to: tuple[int, UUID], at: datetime) -> No
 
 
 def rows_by_key(keys: Sequence[tuple[datetime, UUID]]) -> list[EventRow]:
-    """Events by (occurred_at, id), as reactors see them; those that are gone, do not fire or have no person are
-    missing. Scoped."""
+    """Events by (occurred_at, id), as reactors see them; those that are gone or have no person are missing.
+    Scoped."""
     if not keys:
         return []
     moments, ids = zip(*keys, strict=True)
@@ -318,7 +320,7 @@ _BY_KEY = """
     FROM unnest(%s::timestamptz[], %s::uuid[]) AS k (occurred_at, id)
     JOIN events_event e ON e.brand_id = current_setting('orchard.brand_id')::bigint
          AND e.occurred_at = k.occurred_at AND e.id = k.id
-    WHERE e.contact_id IS NOT NULL AND e.fires
+    WHERE e.contact_id IS NOT NULL
 """
 
 

@@ -64,6 +64,7 @@ INSTALLED_APPS = [
     "events",
     "wecom",
     "contacts",
+    "commerce",
     "tagging",
     "points",
     "campaigns",

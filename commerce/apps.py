@@ -1,0 +1,14 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class CommerceConfig(AppConfig):
+    name = "commerce"
+    verbose_name = _("订单")
+
+    def ready(self) -> None:
+        """Keep orders from the log."""
+        from commerce import orders
+        from events import reactors
+
+        reactors.register(orders.REACTOR)
