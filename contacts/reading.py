@@ -33,17 +33,21 @@ class Portion:
 
 
 def portions(
-    wecom: WeComClient, corp: Corp, *, userids: Sequence[str], cursor: str, size: int
+    wecom: WeComClient, corp: Corp, *, userids: Sequence[str], cursor: str, size: int, most: int
 ) -> Generator[Portion, None, None]:
-    """The customers of these guides from `cursor` to the end, about `size` pairs at a time; close it when done.
+    """The customers of these guides from `cursor` on, up to `most` portions of about `size` pairs; close it when done.
 
-    A thread of its own reads ahead. Raises WeComError, after giving what was read before it."""
+    A thread of its own reads ahead, but nothing that will not be given: each page is a call that WeCom counts.
+    Raises WeComError, after giving what was read before it."""
     reading = _portions(corp, _pages(wecom, userids, cursor), size)
     with ThreadPoolExecutor(max_workers=1) as reader:
-        coming = deque(reader.submit(next, reading, None) for _ in range(PORTIONS_AHEAD))
+        coming = deque(reader.submit(next, reading, None) for _ in range(min(PORTIONS_AHEAD, most)))
+        asked = len(coming)
         try:
-            while (portion := coming.popleft().result()) is not None:
-                coming.append(reader.submit(next, reading, None))
+            while coming and (portion := coming.popleft().result()) is not None:
+                if asked < most:
+                    coming.append(reader.submit(next, reading, None))
+                    asked += 1
                 yield portion
         finally:
             for each in coming:

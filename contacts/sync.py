@@ -167,15 +167,16 @@ class _Step:
 
     def _read_pages(self, chunk: SyncChunk, *, writes: int) -> bool:
         """Read and write up to `writes` portions; whether that was the end of the list."""
-        coming = portions(self.wecom, self.corp, userids=chunk.userids, cursor=chunk.cursor, size=PAIRS_PER_WRITE)
+        given, ended = 0, False
+        coming = portions(
+            self.wecom, self.corp, userids=chunk.userids, cursor=chunk.cursor, size=PAIRS_PER_WRITE, most=writes
+        )
         with closing(coming):
-            for number, portion in enumerate(coming, 1):
+            for portion in coming:
                 self._write(chunk, portion)
-                if portion.is_last:
-                    return True
-                if number == writes:
-                    return False
-        return True
+                given, ended = given + 1, portion.is_last
+        # Nobody to ask about: the chunk's guides are all gone.
+        return ended or given == 0
 
     def _write(self, chunk: SyncChunk, portion: Portion) -> None:
         """One portion's rows and the move of the cursor, in one transaction."""

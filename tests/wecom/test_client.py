@@ -71,12 +71,27 @@ def test_pages_that_come_short_or_empty_are_not_the_end(simulator, wecom):
     guides = wecom.follow_users()
     listed = {(guide, each) for guide in guides for each in wecom.external_userids(userid=guide)}
     simulator.post("/_sim/switches", {"short_page_rate": 0.8})
-    read = [*portions(wecom, Corp(corpid=wecom.corpid), userids=guides, cursor="", size=10)]
+    read = [*portions(wecom, Corp(corpid=wecom.corpid), userids=guides, cursor="", size=10, most=1000)]
     simulator.post("/_sim/switches", {"short_page_rate": 0.0})
 
     assert {
         (each.follow.userid, each.person.external_userid) for portion in read for each in portion.listed.pairs
     } == listed
+
+
+def test_no_page_is_read_that_is_not_given(simulator, wecom, monkeypatch):
+    monkeypatch.setattr("contacts.reading.PAIRS_PER_PAGE", 5)
+    guides = wecom.follow_users()
+    before = asked_pages(simulator)
+    (portion,) = portions(wecom, Corp(corpid=wecom.corpid), userids=guides, cursor="", size=1, most=1)
+
+    assert portion.cursor, "or nothing could be read ahead"
+    assert portion.calls == asked_pages(simulator) - before == 1
+
+
+def asked_pages(simulator) -> int:
+    """How often a page of customers was asked for."""
+    return int(simulator.get("/_sim/counters")["calls"].get("externalcontact/batch/get_by_user", 0))
 
 
 def test_knows_where_people_of_other_companies_and_channels_come_from(simulator, wecom):
