@@ -15,10 +15,13 @@ pytestmark = pytest.mark.slow
 STACK = """
 from scrm.runtime.supervisor import Stack
 
-with Stack(simulator_args=["--seed", "3", "--guides", "2", "--contacts", "10"]) as stack:
-    print("pids", stack.pids, flush=True)
-    print("ready", stack.web_url, stack.simulator_url, flush=True)
-    stack.wait_until_stopped()
+try:
+    with Stack(simulator_args=["--seed", "3", "--guides", "2", "--contacts", "10"]) as stack:
+        print("pids", stack.pids, flush=True)
+        print("ready", stack.web_url, stack.simulator_url, flush=True)
+        stack.wait_until_stopped()
+except KeyboardInterrupt:
+    pass  # the signal may come between "ready" and the wait
 print("stopped", flush=True)
 """
 

