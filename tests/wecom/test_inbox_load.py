@@ -37,7 +37,8 @@ def test_a_flood_is_answered_kept_once_and_handled_once(live_cast, simulator, li
     with ThreadPoolExecutor(SENDERS) as senders:
         answers = Counter(senders.map(post, posts))
     assert answers == {200: len(posts)}
-    assert connection().llen("wecom") <= len(posts) // 2  # far fewer messages than callbacks, also where these arrive slowly
+    # Far fewer messages than callbacks, also where these arrive slowly.
+    assert connection().llen("wecom") <= len(posts) // 2
 
     def drain():
         tasks.drain_inbox(brand_id=link.brand_id)
