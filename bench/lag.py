@@ -26,8 +26,9 @@ from bench.scratch import Admin
 from events import log, reactors
 from scrm.runtime import environment, programs
 from scrm.runtime.programs import Program
-from tagging import memberships, rules, segments
 from tagging.models import SegmentFill
+from tagging.rules import rules
+from tagging.segments import memberships, segments
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 

@@ -24,9 +24,11 @@ from bench.scratch import Admin
 from events.models import Event
 from events.reactors import Batch, EventRow
 from scrm.runtime import environment
-from tagging import compiler, estimate, rules, segments, standings
-from tagging.conditions import Frame
-from tagging.sql import prepare
+from tagging.language import compiler
+from tagging.language.conditions import Frame
+from tagging.language.sql import prepare
+from tagging.rules import rules
+from tagging.segments import estimate, segments, standings
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 

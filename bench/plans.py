@@ -18,8 +18,9 @@ from contacts import profile
 from contacts.models import Contact
 from events import reactors
 from scrm.runtime import environment
-from tagging import bulk, due, estimate, fills, flips, memberships, overlap, segments, standings
+from tagging import bulk
 from tagging.models import ContactTag, SegmentFill
+from tagging.segments import due, estimate, fills, flips, memberships, overlap, segments, standings
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 

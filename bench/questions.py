@@ -10,7 +10,8 @@ from bench import people
 from bench.measure import Measure, seconds
 from bench.people import People
 from bench.scratch import Admin
-from tagging import segments, tags
+from tagging import tags
+from tagging.segments import segments
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 

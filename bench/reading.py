@@ -11,7 +11,8 @@ from bench.people import CATEGORIES, People
 from bench.scratch import Admin
 from events import reactors
 from points import rules as earning
-from tagging import rules, tags
+from tagging import tags
+from tagging.rules import rules
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 

@@ -7,7 +7,8 @@ from bench.measure import Measure, seconds
 from bench.people import CATEGORIES, People
 from bench.scratch import Admin
 from events import reactors
-from tagging import exclusion, interests, rules, tags
+from tagging import exclusion, tags
+from tagging.rules import interests, rules
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 

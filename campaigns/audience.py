@@ -10,9 +10,9 @@ from campaigns import budget
 from campaigns.models import Channel, Push, Variant
 from contacts.models import Staff
 from scrm.lib.errors import FieldError, Invalid, found
-from tagging import memberships
-from tagging.compiler import condition_sql
-from tagging.sql import TRUE, Sql, all_of
+from tagging.language.compiler import condition_sql
+from tagging.language.sql import TRUE, Sql, all_of
+from tagging.segments import memberships
 from tenants.scope import current_brand_id
 from wecom.models import Corp
 

@@ -4,10 +4,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from campaigns.conditions_touch import Journey, Touch, register_references
-from tagging import changes, conditions
-from tagging.conditions import Condition, Frame, Leaf, Names
-from tagging.params import Param
-from tagging.sql import Sql
+from tagging.language import changes, conditions
+from tagging.language.conditions import Condition, Frame, Leaf, Names
+from tagging.language.params import Param
+from tagging.language.sql import Sql
 
 
 class SopTouched(Condition):

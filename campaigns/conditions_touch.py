@@ -11,11 +11,11 @@ from django.utils.translation import gettext_lazy
 from campaigns.models import Channel, Enrolment, Push, Sop
 from contacts.activity import BY_THE_CONTACT
 from scrm.lib.errors import FieldError
-from tagging import changes, compare, params, references, windows
-from tagging.conditions import Condition, Frame, Leaf, Names
-from tagging.leaves.behaviour import COUNT, aggregated, any_flip, evidence, matching
-from tagging.params import Param
-from tagging.sql import Sql, all_of, exists
+from tagging.language import changes, compare, params, references, windows
+from tagging.language.conditions import Condition, Frame, Leaf, Names
+from tagging.language.leaves.behaviour import COUNT, aggregated, any_flip, evidence, matching
+from tagging.language.params import Param
+from tagging.language.sql import Sql, all_of, exists
 
 REPLY_HOURS = 72
 WHAT = (

@@ -19,7 +19,7 @@ from campaigns.decide import Range, Statement
 from campaigns.models import Channel
 from campaigns.tally import Figures
 from contacts.models import Contact, GroupChat, Staff
-from tagging.sql import Sql
+from tagging.language.sql import Sql
 
 CALLS_A_MINUTE, CALLS_AN_HOUR = 10_000, 150_000
 """of one API by one corp (api-reference §3.1); the 150,001st call waits for the next hour"""

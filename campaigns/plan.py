@@ -26,8 +26,8 @@ from campaigns.decide import Range, Statement
 from campaigns.forecast import dry_run
 from campaigns.models import Channel, Push
 from scrm.lib.errors import DomainError, found
-from tagging import memberships, segments
-from tagging.sql import Sql
+from tagging.language.sql import Sql
+from tagging.segments import memberships, segments
 from tenants.scope import brand_scope
 
 __all__ = ["dry_run", "plan"]

@@ -16,7 +16,7 @@ from campaigns import forecast, tally
 from campaigns.audience import corp_of
 from campaigns.models import Batch, Channel, Content, Push, Variant
 from scrm.lib.errors import Conflict, FieldError, Invalid, Refused, found
-from tagging import compiler
+from tagging.language import compiler
 from tagging.models import Segment
 from tenants import audit
 from tenants.actors import Actor

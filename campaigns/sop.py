@@ -18,7 +18,7 @@ from events import catalogue
 from events.reactors import Batch as EventBatch
 from events.reactors import EventRow
 from scrm.lib.errors import FieldError, Invalid, found
-from tagging import segments
+from tagging.segments import segments
 from tenants import audit
 from tenants.actors import Actor
 

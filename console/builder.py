@@ -13,8 +13,8 @@ from django.http import QueryDict
 
 from console import builder_leaves
 from scrm.lib.errors import FieldError, Invalid
-from tagging import compiler, readable
-from tagging.conditions import Names
+from tagging.language import compiler, readable
+from tagging.language.conditions import Names
 
 MOST_ROWS = 60
 MOST_TEXT = 20_000

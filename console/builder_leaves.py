@@ -8,8 +8,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from tagging import conditions, event_filter, references, segments, windows
-from tagging.params import REFERENCES, Param, is_whole, moment, values
+from tagging.language import conditions, event_filter, references, windows
+from tagging.language.params import REFERENCES, Param, is_whole, moment, values
+from tagging.segments import segments
 
 MOST_OFFERED = 500
 HIDDEN_KINDS = {"sop_touch"}

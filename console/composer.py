@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from campaigns import content, pushes
 from campaigns.models import Channel, Push, Variant
 from scrm.lib.errors import FieldError, Invalid
-from tagging import segments
 from tagging.models import Segment, Tag
+from tagging.segments import segments
 from tenants.actors import Actor
 
 MOST_VARIANTS = 6

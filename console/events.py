@@ -10,7 +10,7 @@ from console.templatetags.orchard import points_reason, reason_label
 from contacts.models import Follow
 from events import declared
 from events.models import Event
-from tagging import lifecycle
+from tagging.rules import lifecycle
 from tenants.scope import kept
 
 FIELDS = {

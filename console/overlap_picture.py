@@ -8,7 +8,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from tagging.overlap import Overlap
+from tagging.segments.overlap import Overlap
 
 MOST_REGIONS = 16
 COLUMN, ROW, TALL, LEFT, TOP = 44, 30, 150, 250, 26

@@ -18,7 +18,7 @@ from contacts.models import Contact, Follow, GroupMember, Identity, Staff, Store
 from events.models import Event
 from points.models import PointsAccount, PointsEntry
 from scrm.lib.errors import found
-from tagging import compiler
+from tagging.language import compiler
 from tagging.models import ContactTag, Segment, Tag
 from tenants.models import Brand
 from tenants.roles import Role

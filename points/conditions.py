@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from tagging import changes, compare, conditions, windows
-from tagging.conditions import Condition, Frame, Leaf, Names
-from tagging.params import Param
-from tagging.sql import Sql, all_of
+from tagging.language import changes, compare, conditions, windows
+from tagging.language.conditions import Condition, Frame, Leaf, Names
+from tagging.language.params import Param
+from tagging.language.sql import Sql, all_of
 
 
 class PointsBalance(Condition):

@@ -12,10 +12,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from scrm.lib.errors import FieldError, Invalid, found
-from tagging import bulk, catalogue, params, references, segments, tags, templates_ready
-from tagging.conditions import Names
-from tagging.explain import explain
+from tagging import bulk, tags
+from tagging.language import catalogue, params, references
+from tagging.language.conditions import Names
 from tagging.models import Segment, Tag
+from tagging.segments import segments, templates_ready
+from tagging.segments.explain import explain
 from tenants.api import BrandAPIView
 from tenants.scope import brand_scope
 

@@ -10,9 +10,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from scrm.lib.errors import found
-from tagging import estimate, memberships, overlap, params, segments
 from tagging.api import PAGING, TreeIn
+from tagging.language import params
 from tagging.models import Membership, Segment
+from tagging.segments import estimate, memberships, overlap, segments
 from tenants.api import BrandAPIView
 from tenants.scope import brand_scope
 

@@ -9,7 +9,11 @@ class TaggingConfig(AppConfig):
     def ready(self) -> None:
         """Offer the conditions, and let the tag rules read the log."""
         from events import reactors
-        from tagging import corp_tags, due, imports, interests, leaves, lifecycle, merging, rules
+        from tagging import imports, merging
+        from tagging.corp import corp_tags
+        from tagging.language import leaves
+        from tagging.rules import interests, lifecycle, rules
+        from tagging.segments import due
 
         leaves.register_all()
         reactors.register(rules.REACTOR)

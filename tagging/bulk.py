@@ -11,8 +11,8 @@ from contacts import identity
 from contacts.models import Contact
 from scrm.lib.errors import DomainError
 from tagging import tags
+from tagging.language.params import MAX_ID, is_whole
 from tagging.models import ContactTag
-from tagging.params import MAX_ID, is_whole
 from tenants.actors import Actor
 
 MAX_ITEMS = 500

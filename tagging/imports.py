@@ -17,8 +17,8 @@ from events.imports.kinds import Option, Outcome, Problem, Read, Row, Target
 from scrm.lib.errors import DomainError, FieldError, Text
 from tagging import giving
 from tagging.giving import Grant
+from tagging.language.params import is_clean_text
 from tagging.models import ContactTag, Tag
-from tagging.params import is_clean_text
 from tagging.tags import MAX_NAME
 from tenants.models import Brand
 from tenants.scope import current_brand_id

@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 
 from scrm.lib.errors import Conflict, FieldError, Invalid, found
 from tagging import giving
+from tagging.language.params import is_clean_text, is_whole
 from tagging.models import ContactTag, Tag
-from tagging.params import is_clean_text, is_whole
 from tenants import audit
 from tenants.actors import Actor
 from tenants.scope import current_brand_id

@@ -3,7 +3,10 @@
 from celery import shared_task
 from django.utils import timezone
 
-from tagging import due, expiry, lifecycle, marking, rerun
+from tagging import expiry
+from tagging.corp import marking
+from tagging.rules import lifecycle, rerun
+from tagging.segments import due
 from tenants.models import Brand
 from tenants.scope import brand_scope
 from wecom.client import client_for

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from console.site import BrandRequest, need, page, render, told
 from scrm.lib import errors
-from tagging import corp_tags
+from tagging.corp import corp_tags
 from tagging.models import CorpTag, Segment, Tag, TagLibrary
 from tenants.roles import Capability
 from wecom.models import Corp

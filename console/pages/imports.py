@@ -13,7 +13,7 @@ from console.site import BrandRequest, page, part, render, told, told_problem
 from events.imports import jobs, kinds
 from events.models import Import
 from scrm.lib import errors
-from tagging import event_types
+from tagging.language import event_types
 from tenants.roles import Capability
 from tenants.scope import brand_scope
 

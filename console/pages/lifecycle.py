@@ -13,8 +13,9 @@ from console.site import BrandRequest, need, page, render, told
 from contacts import churn
 from events import catalogue
 from scrm.lib import errors
-from tagging import lifecycle, rerun, segments
 from tagging.models import LifecycleStage, Segment
+from tagging.rules import lifecycle, rerun
+from tagging.segments import segments
 from tenants.roles import Capability
 
 READ, WRITE = Capability.READ_SEGMENTS, Capability.WRITE_SEGMENTS

@@ -11,8 +11,8 @@ from console import overlap_picture
 from console.site import BrandRequest, need, page, render, told, told_problem
 from contacts.models import Contact
 from scrm.lib import errors
-from tagging import memberships, overlap, segments
 from tagging.models import Segment
+from tagging.segments import memberships, overlap, segments
 from tenants.roles import Capability
 
 READ, WRITE = Capability.READ_SEGMENTS, Capability.WRITE_SEGMENTS

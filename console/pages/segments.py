@@ -14,9 +14,10 @@ from console import builder, people
 from console.site import BrandRequest, page, part, render, told, told_problem
 from contacts.models import Contact
 from scrm.lib import errors
-from tagging import compiler, references, segments, templates_ready
-from tagging.conditions import Names
+from tagging.language import compiler, references
+from tagging.language.conditions import Names
 from tagging.models import Segment
+from tagging.segments import segments, templates_ready
 from tenants.roles import Capability
 
 READ, WRITE = Capability.READ_SEGMENTS, Capability.WRITE_SEGMENTS

@@ -11,8 +11,9 @@ from console.builder_leaves import FILTERS
 from console.site import BrandRequest, need, page, render, told
 from events import catalogue, declared
 from scrm.lib import errors
-from tagging import exclusion, rerun, rules, tags
+from tagging import exclusion, tags
 from tagging.models import Tag, TagGroup, TagRule
+from tagging.rules import rerun, rules
 from tenants.roles import Capability
 
 READ, WRITE = Capability.READ_SEGMENTS, Capability.WRITE_SEGMENTS

@@ -13,8 +13,9 @@ from campaigns.models import Welcome
 from contacts.models import IdentityConflict, Merge
 from events.models import Event
 from scrm.demo.world import MiniProgram, World
-from tagging import lifecycle, memberships, segments
 from tagging.models import Segment
+from tagging.rules import lifecycle
+from tagging.segments import memberships, segments
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 

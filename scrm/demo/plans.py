@@ -13,8 +13,10 @@ from campaigns.pushes import Draft, VariantDraft
 from campaigns.sop import Step
 from points import rules as earning
 from scrm.demo.visitors import CATEGORIES
-from tagging import rules, segments, tags
+from tagging import tags
 from tagging.models import Tag
+from tagging.rules import rules
+from tagging.segments import segments
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 

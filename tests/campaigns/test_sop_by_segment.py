@@ -8,7 +8,7 @@ from campaigns import sop
 from events import log, reactors
 from events.log import NewEvent
 from events.models import ReactorCursor
-from tagging import due, memberships, segments
+from tagging.segments import due, memberships, segments
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 from tests.campaigns.test_sop import Flow

@@ -15,9 +15,10 @@ from events import declared
 from events.imports import jobs
 from points import ledger, rules
 from points.models import Transfer
-from tagging import rules as tag_rules
-from tagging import segments, tags
+from tagging import tags
 from tagging.models import Segment, Tag
+from tagging.rules import rules as tag_rules
+from tagging.segments import segments
 from tenants import keys
 from tenants.actors import Actor
 from tenants.models import Seat

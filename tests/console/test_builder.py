@@ -9,8 +9,9 @@ from django.utils import translation
 
 from console import builder
 from contacts.models import GroupChat, Staff
-from tagging import segments, tags, templates_ready
+from tagging import tags
 from tagging.models import Segment
+from tagging.segments import segments, templates_ready
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 from tests.cast import NOON

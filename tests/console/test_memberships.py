@@ -2,8 +2,8 @@
 
 import pytest
 
-from tagging import due, memberships, segments
 from tagging.models import Segment
+from tagging.segments import due, memberships, segments
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 from tests.cast import NOON

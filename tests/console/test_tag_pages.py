@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from tagging import lifecycle, rerun, tags
+from tagging import tags
 from tagging.models import ContactTag, CorpTag, LifecycleStage, Segment, TagGroup, TagLibrary, TagRule
+from tagging.rules import lifecycle, rerun
 from tenants.actors import SYSTEM
 from tenants.models import Seat, User
 from tenants.roles import Role

@@ -5,7 +5,7 @@ from django.utils import timezone, translation
 
 from console.events import sentence
 from events.models import Event
-from tagging import lifecycle
+from tagging.rules import lifecycle
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 

@@ -9,7 +9,7 @@ from events.log import NewEvent
 from events.models import ReactorCursor
 from points import ledger, rules
 from points.models import EarnRule
-from tagging import segments
+from tagging.segments import segments
 from tenants.scope import brand_scope
 from tests.cast import NOON
 

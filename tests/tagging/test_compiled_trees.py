@@ -13,9 +13,10 @@ from hypothesis.extra.django import TestCase
 
 from campaigns.models import Sop, SopVersion
 from contacts.models import GroupChat, Staff, Store
-from tagging import compiler, segments
-from tagging.explain import explain_many
+from tagging.language import compiler
 from tagging.models import Segment, Tag
+from tagging.segments import segments
+from tagging.segments.explain import explain_many
 from tenants.models import Brand
 from tenants.scope import brand_scope
 from tests.tagging.population import Somebody, World

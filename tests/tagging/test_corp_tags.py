@@ -6,8 +6,10 @@ import pytest
 from django.utils import timezone
 
 from contacts.models import Contact, Follow
-from tagging import corp_tags, marking, segments, tags
+from tagging import tags
+from tagging.corp import corp_tags, marking
 from tagging.models import ContactTag, CorpTag, CorpTagMark, Tag, TagLibrary
+from tagging.segments import segments
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 from tests.contacts.world import connect

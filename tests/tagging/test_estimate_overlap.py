@@ -6,8 +6,9 @@ import pytest
 
 from contacts.models import Contact
 from scrm.lib.errors import Invalid
-from tagging import estimate as estimates
-from tagging import overlap, segments, tags
+from tagging import tags
+from tagging.segments import estimate as estimates
+from tagging.segments import overlap, segments
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 from tests.cast import NOON

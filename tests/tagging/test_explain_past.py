@@ -13,9 +13,10 @@ from events import log
 from events.models import Event
 from points import ledger
 from scrm.lib.ids import made_id
-from tagging import segments, tags
-from tagging.explain import NotYetKnown, explain_many
+from tagging import tags
 from tagging.models import Tag
+from tagging.segments import segments
+from tagging.segments.explain import NotYetKnown, explain_many
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 

@@ -15,8 +15,10 @@ from events import log
 from events.models import ReactorCursor
 from events.reactors import Batch, EventRow
 from scrm.lib.errors import Invalid
-from tagging import expiry, interests, rules, segments, tags
+from tagging import expiry, tags
 from tagging.models import ContactTag, InterestScore
+from tagging.rules import interests, rules
+from tagging.segments import segments
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 from tests.cast import NOON

@@ -10,9 +10,10 @@ from events import log
 from events.models import Event
 from events.reactors import Batch, EventRow
 from scrm.lib.errors import Invalid
-from tagging import lifecycle, rerun, segments
-from tagging.lifecycle import Stage
 from tagging.models import LifecycleSpell
+from tagging.rules import lifecycle, rerun
+from tagging.rules.lifecycle import Stage
+from tagging.segments import segments
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 from tests.cast import NOON

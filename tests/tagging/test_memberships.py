@@ -9,8 +9,9 @@ from contacts.models import Contact
 from events import log, reactors
 from events.models import Event, ReactorCursor
 from scrm.lib.errors import Invalid
-from tagging import due, memberships, segments, tags
+from tagging import tags
 from tagging.models import ContactTouch, Membership, Segment, SegmentStanding
+from tagging.segments import due, memberships, segments
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 from tests.cast import NOON

@@ -7,8 +7,9 @@ import pytest
 from events import log
 from events.models import Event
 from scrm.lib.errors import Conflict
-from tagging import rerun, rules, tags
+from tagging import tags
 from tagging.models import ContactTag, TagRun
+from tagging.rules import rerun, rules
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 from tests.cast import NOON

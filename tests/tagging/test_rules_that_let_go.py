@@ -8,8 +8,10 @@ import pytest
 from events import log, reactors
 from events.models import Event, ReactorCursor
 from scrm.lib.errors import Invalid
-from tagging import exclusion, expiry, rules, segments, tags
+from tagging import exclusion, expiry, tags
 from tagging.models import ContactTag
+from tagging.rules import rules
+from tagging.segments import segments
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 from tests.cast import NOON

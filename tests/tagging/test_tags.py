@@ -6,8 +6,9 @@ import pytest
 
 from events.models import Event
 from scrm.lib.errors import Conflict, Invalid, NotFound
-from tagging import expiry, segments, tags
+from tagging import expiry, tags
 from tagging.models import ContactTag, Tag
+from tagging.segments import segments
 from tenants.actors import Actor
 from tenants.models import AuditEntry
 from tenants.scope import brand_scope

@@ -6,7 +6,8 @@ import pytest
 from django.utils import translation
 
 from scrm.lib.errors import Conflict, Invalid
-from tagging import compiler, segments
+from tagging.language import compiler
+from tagging.segments import segments
 from tenants.scope import brand_scope
 
 COUNT = {"kind": "event_count", "event": "product_view", "op": "gte", "value": 1}

@@ -1,0 +1,1 @@
+"""WeCom's own tags beside ours: the library, and who carries them."""

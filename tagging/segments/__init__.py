@@ -1,0 +1,1 @@
+"""Saved questions: who is in, who was and why, kept up to date; estimates, overlaps, explanations."""
