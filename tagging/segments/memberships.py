@@ -4,11 +4,12 @@ realtime  computed when used; nobody is remembered
 dynamic   kept up to date as things happen and as time passes; every stay is remembered with its reason
 static    taken once from the conditions; changed by hand or by taking it again"""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Count
 from django.utils.translation import gettext as _
 
 from contacts.models import Contact
@@ -116,10 +117,20 @@ def remove(*, segment_id: int, contact_ids: Collection[int], actor: Actor, at: d
 
 def state(segment: Segment) -> State:
     """How many are in, and how far the first fill is. Counts the members."""
-    fill = SegmentFill.objects.filter(segment=segment, is_current=True).first()
+    return states([segment])[segment.pk]
+
+
+def states(segments: Sequence[Segment]) -> dict[int, State]:
+    """Segment id → how it stands. Counts the members: two queries for all, two more for each that is being filled."""
+    fills_of = {fill.segment_id: fill for fill in SegmentFill.objects.filter(segment__in=segments, is_current=True)}
+    inside = Membership.objects.filter(segment__in=fills_of, left_at=None).order_by()
+    members = dict(inside.values_list("segment_id").annotate(n=Count("contact_id"))) if fills_of else {}
+    return {each.pk: _stands(each, fills_of.get(each.pk), members.get(each.pk, 0)) for each in segments}
+
+
+def _stands(segment: Segment, fill: SegmentFill | None, members: int) -> State:
     if segment.mode == Mode.REALTIME or fill is None:
         return State(segment.mode, 0, None, is_filling=False, share=0.0)
-    members = Membership.objects.filter(segment=segment, left_at=None).count()
     if fill.ended_at is not None:
         return State(segment.mode, members, fill.began_at, is_filling=False, share=1.0)
     everybody = Contact.objects.count()

@@ -8,6 +8,7 @@ from contacts.models import Contact, Identity
 from events.models import Event
 from scrm.lib.ids import made_id
 from tagging.models import ContactTag, Segment
+from tagging.segments import due
 from tenants.models import AuditEntry
 from tenants.scope import brand_scope
 from tests.cast import NOON
@@ -175,3 +176,20 @@ def test_the_catalogue_tells_what_may_be_asked(cast):
     assert {choice["label"] for choice in gender["choices"]} == {"male", "female"}
     view = next(event for event in body["events"] if event["value"] == "product_view")
     assert {"value": "dwell_seconds", "label": "seconds stayed", "type": "int"} in view["props"]
+
+
+def test_the_list_says_how_each_segment_is_kept_and_how_many_are_in(cast, people):
+    asked = made_segment(cast.alice, name="用时").json()["id"]
+    kept = made_segment(cast.alice, {"all": []}, name="名单", key="S2").json()["id"]
+    cast.alice.api("PUT", f"/api/v1/segments/{kept}/mode", {"mode": "dynamic"})
+
+    def listed():
+        items = cast.alice.api("GET", "/api/v1/segments").json()["items"]
+        return {row["id"]: (row["mode"], row["members"], row["filled_at"] is not None) for row in items}
+
+    assert listed() == {asked: ("realtime", 0, False), kept: ("dynamic", 0, False)}
+    while due.work(brand_id=cast.brand.id, at=NOON, horizon=2**62):
+        pass
+    assert listed() == {asked: ("realtime", 0, False), kept: ("dynamic", 2, True)}
+    one = cast.alice.api("GET", f"/api/v1/segments/{kept}").json()
+    assert (one["mode"], one["members"], one["is_filling"]) == ("dynamic", 2, False)

@@ -1,4 +1,4 @@
-"""/api/v1/segments: how they are kept up to date, who is in, who was and why; estimates and overlaps."""
+"""/api/v1/segments: how they are kept up to date, who is in, who was and why."""
 
 from dataclasses import asdict
 from typing import Any, ClassVar
@@ -10,16 +10,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from scrm.lib.errors import found
-from tagging.api import PAGING, TreeIn
-from tagging.language import params
+from tagging.api.asked import PAGING, ids
 from tagging.models import Membership, Segment
-from tagging.segments import estimate, memberships, overlap, segments
+from tagging.segments import memberships
 from tenants.api import BrandAPIView
 from tenants.scope import brand_scope
-
-
-def _ids(**options: Any) -> serializers.ListField:
-    return serializers.ListField(child=serializers.IntegerField(min_value=1, max_value=params.MAX_ID), **options)
 
 
 class ModeIn(serializers.Serializer):
@@ -56,8 +51,8 @@ class MemberPage(serializers.Serializer):
 class HandIn(serializers.Serializer):
     """Whom to put into a static segment, or take out."""
 
-    add = _ids(required=False, default=list, max_length=500)
-    remove = _ids(required=False, default=list, max_length=500)
+    add = ids(required=False, default=list, max_length=500)
+    remove = ids(required=False, default=list, max_length=500)
 
 
 class HandOut(serializers.Serializer):
@@ -65,46 +60,6 @@ class HandOut(serializers.Serializer):
 
     entered = serializers.IntegerField()
     left = serializers.IntegerField()
-
-
-class EstimateOut(serializers.Serializer):
-    """About how many."""
-
-    count = serializers.IntegerField()
-    low = serializers.IntegerField()
-    high = serializers.IntegerField(help_text="the interval holds for 95 of 100 segments or more")
-    method = serializers.CharField(help_text="sample or exact")
-    share = serializers.FloatField(help_text="of the contacts that were looked at")
-    sampled = serializers.IntegerField()
-    matched = serializers.IntegerField()
-    at = serializers.DateTimeField()
-    age_seconds = serializers.IntegerField(help_text="of the brand's number of contacts, by which the sample is scaled")
-
-
-class OverlapIn(serializers.Serializer):
-    """Which segments to lay over each other."""
-
-    segments = _ids(max_length=20)
-    exact = serializers.BooleanField(required=False, allow_null=True, default=None, help_text="default: small brands")
-
-
-class RegionOut(serializers.Serializer):
-    """Some segments and how many contacts."""
-
-    segments = serializers.ListField(child=serializers.IntegerField())
-    count = serializers.IntegerField()
-
-
-class OverlapOut(serializers.Serializer):
-    """How the segments overlap."""
-
-    sizes = RegionOut(many=True, help_text="each by itself")
-    shared = RegionOut(many=True, help_text="in all of these, whatever else: pairs, triples, …")
-    regions = RegionOut(many=True, help_text="in exactly these; they do not overlap")
-    outside = serializers.IntegerField()
-    contacts = serializers.IntegerField()
-    method = serializers.CharField(help_text="sample or exact")
-    at = serializers.DateTimeField()
 
 
 class SegmentMode(BrandAPIView):
@@ -185,52 +140,6 @@ class SegmentHistory(BrandAPIView):
                 }
                 for stay in stays
             ]
-        )
-
-
-class EstimateSegment(BrandAPIView):
-    """About how many a tree selects."""
-
-    scope: ClassVar[str] = "segments:read"
-
-    @extend_schema(summary="估算人数", tags=["segments"], request=TreeIn, responses=EstimateOut)
-    def post(self, request: Request) -> Response:
-        """About how many contacts satisfy a tree now, from a fixed sample, with an interval. Small brands are counted.
-        For the exact number ask `/segments/count`. Nothing is saved."""
-        tree, at = self.validated(TreeIn)["tree"], timezone.now()
-        with brand_scope(self.brand_id):
-            segments.check(tree)
-            about = estimate.estimate(tree, at)
-        return Response(asdict(about))
-
-
-class OverlapSegments(BrandAPIView):
-    """Who is in several segments at once."""
-
-    scope: ClassVar[str] = "segments:read"
-
-    @extend_schema(summary="人群重叠", tags=["segments"], request=OverlapIn, responses=OverlapOut)
-    def post(self, request: Request) -> Response:
-        """How 2 to 5 segments overlap now: sizes, pairs and triples, and the regions that do not overlap. Brands of
-        more than 200,000 contacts are read by a sixteenth, unless `exact`."""
-        data, at = self.validated(OverlapIn), timezone.now()
-        ids = data["segments"]
-        with brand_scope(self.brand_id):
-            seen = overlap.of_segments(ids, at, is_exact=data["exact"])
-
-        def named(places: tuple[int, ...], count: int) -> dict[str, Any]:
-            return {"segments": [ids[place] for place in places], "count": count}
-
-        return Response(
-            {
-                "sizes": [named((place,), size) for place, size in enumerate(seen.sizes)],
-                "shared": [named(region.inside, region.count) for region in seen.shared],
-                "regions": [named(region.inside, region.count) for region in seen.regions],
-                "outside": seen.outside,
-                "contacts": seen.contacts,
-                "method": seen.method,
-                "at": seen.at,
-            }
         )
 
 
