@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "tenants",
     "events",
     "wecom",
+    "media",
     "contacts",
     "commerce",
     "tagging",
@@ -156,6 +157,7 @@ CELERY_TASK_ROUTES = {
     "wecom.tasks.greet_inbox": {"queue": "welcome"},
     "wecom.tasks.*": {"queue": "wecom"},
     "contacts.tasks.*": {"queue": "wecom"},
+    "media.tasks.make_copy": {"queue": "wecom"},
     "tagging.tasks.mark_corp": {"queue": "wecom"},
     "campaigns.tasks.plan*": {"queue": "plan"},
     "campaigns.tasks.*": {"queue": "wecom"},
@@ -170,6 +172,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "wecom-inbox-clean": {"task": "wecom.tasks.clean_inbox", "schedule": timedelta(hours=1)},
     "wecom-commands": {"task": "wecom.tasks.carry_out_commands", "schedule": timedelta(seconds=10)},
     "wecom-commands-sweep": {"task": "wecom.tasks.sweep_commands", "schedule": timedelta(hours=12)},
+    "media-refresh": {"task": "media.tasks.refresh", "schedule": timedelta(minutes=5)},
+    "media-sweep": {"task": "media.tasks.sweep", "schedule": timedelta(hours=6)},
     "contacts-sync": {"task": "contacts.tasks.sync_due", "schedule": timedelta(minutes=1)},
     "contacts-reconcile": {"task": "contacts.tasks.reconcile_due", "schedule": timedelta(minutes=5)},
     "campaigns-tick": {"task": "campaigns.tasks.tick", "schedule": timedelta(seconds=3)},
@@ -213,6 +217,17 @@ if os.access(BASE_DIR, os.W_OK):
     STATIC_ROOT.mkdir(exist_ok=True)  # empty unless collectstatic ran; WhiteNoise warns without it
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
+
+# Files that brands keep (素材). Web and workers on several machines need one directory that all of them see.
+ORCHARD_MEDIA_DIR = text("ORCHARD_MEDIA_DIR", str(environment.state_directory() / "media"))
+STORAGES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "kept": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": ORCHARD_MEDIA_DIR, "file_permissions_mode": 0o640},
+    },
+}
 
 WECOM_API_BASE = text("WECOM_API_BASE", "https://qyapi.weixin.qq.com/cgi-bin/")
 # Where a corp's administrator installs a provider's suite; the simulator has such a page too.

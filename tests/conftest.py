@@ -1,6 +1,7 @@
 """The suite runs as the runtime role, which row-level security binds; the owner only makes the test database."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from zlib import crc32
 
@@ -14,6 +15,7 @@ from django.utils import translation
 
 from tests.cast import Cast
 
+files = tempfile.TemporaryDirectory(prefix="orchard-media-")
 NO_LIMITS = "-c transaction_timeout=0 -c idle_in_transaction_session_timeout=0"
 
 
@@ -26,6 +28,9 @@ def pytest_configure() -> None:
     current_app.conf.update(broker_url=own, broker_read_url=own, broker_write_url=own)
     # Hashing three passwords as production does would be most of each test's time.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # Kept files of tests are gone when the suite is over.
+    os.environ["ORCHARD_MEDIA_DIR"] = files.name
+    settings.STORAGES["kept"]["OPTIONS"]["location"] = files.name
     for alias in ("default", "owner"):
         # A live server's thread that kept its session would stand in the way of dropping the database.
         connections[alias].settings_dict["CONN_MAX_AGE"] = 0
