@@ -19,8 +19,10 @@ from django.db.models import F
 from django.utils.translation import gettext as _
 
 from contacts import directory, follows, groups, turns
-from contacts.models import Contact, Follow, GroupChat, GroupMember, Identity, SyncChunk, SyncRun
+from contacts.models import Contact, Follow, GroupChat, GroupMember, Identity, Staff, SyncChunk, SyncRun
 from contacts.reading import Portion, portions
+from contacts.rounds import people, rooms
+from contacts.rounds.tally import Tally
 from contacts.sets import execute
 from scrm.lib.errors import Conflict, found
 from tenants import statistics
@@ -138,7 +140,11 @@ class _Step:
         members = {m.userid: m for each in departments for m in self.wecom.department_users(department_id=each.id)}
         guides = self.wecom.follow_users()
         seen = directory.Directory(departments, list(members.values()), frozenset(guides))
+        tally = Tally()
+        renamed = people.renames(self.corp, gone=self._unseen(seen), came=guides, wecom=self.wecom, tally=tally)
         with brand_scope(self.corp.brand_id):
+            for old, new in renamed.items():
+                directory.rename(corp=self.corp, old=old, new=new)
             counted = directory.store(corp=self.corp, seen=seen, at=self.at)
             chunks = [
                 SyncChunk(
@@ -150,7 +156,14 @@ class _Step:
                 for place in range(0, len(guides), GUIDES_PER_CHUNK)
             ]
             SyncChunk.objects.bulk_create(chunks, ignore_conflicts=True)
-            _count(self.run.id, put=counted, calls=len(departments) + 2)
+            _count(self.run.id, put=counted, calls=len(departments) + 2 + tally.calls)
+
+    def _unseen(self, seen: directory.Directory) -> list[Staff]:
+        """Guides of ours whom WeCom no longer shows: they have left, or have another userid."""
+        shown = {member.userid.lower() for member in seen.members} | {userid.lower() for userid in seen.guides}
+        with brand_scope(self.corp.brand_id):
+            ours = list(Staff.objects.filter(corp=self.corp, is_guide=True, left_at=None).order_by("id"))
+        return [row for row in ours if row.userid.lower() not in shown]
 
     def read_chunk(self, chunk: SyncChunk, *, writes: int) -> None:
         """The customers of the chunk's guides, from its cursor on; when all are read, the losses."""
@@ -281,11 +294,11 @@ class _Step:
             return
         with brand_scope(self.corp.brand_id):
             ours = GroupChat.objects.filter(corp=self.corp)
-            # Asked by owner, WeCom does not tell the groups of those who are guides no more.
-            asked = (
-                ours if owners == [[]] else ours.filter(owner__userid__in=[each for some in owners for each in some])
-            )
-            gone = set(asked.filter(dismissed_at=None).values_list("chat_id", flat=True)) - set(listed)
+            unlisted = set(ours.filter(dismissed_at=None).values_list("chat_id", flat=True)) - set(listed)
+        # No group is dissolved on one list's word: asked by owner, say, WeCom does not tell those of former guides.
+        gone = rooms.vanished(self.wecom, sorted(unlisted))
+        calls += len(unlisted)
+        with brand_scope(self.corp.brand_id):
             groups.dismiss(corp=self.corp, chat_ids=gone, at=self.at)
             ours.filter(chat_id__in=listed).exclude(dismissed_at=None).update(dismissed_at=None)
             new = [GroupChat(brand_id=self.corp.brand_id, corp=self.corp, chat_id=each) for each in listed]

@@ -63,8 +63,18 @@ class Reconciliation(TenantModel):
     """friendships that WeCom had and we had not"""
     lost = models.IntegerField(default=0)
     """friendships that we had and WeCom no longer"""
+    edited = models.IntegerField(default=0, db_default=0)
+    """friendships of which remark, description or tags were other than WeCom's"""
+    groups = models.IntegerField(default=0, db_default=0)
+    """customer groups that were new, gone, or other than WeCom's"""
+    staff = models.IntegerField(default=0, db_default=0)
+    """members and stores that were new, gone, or other than WeCom's"""
     refused = models.IntegerField(default=0)
     """guides whose list WeCom did not show"""
+    groups_up_to = models.BigIntegerField(default=0, db_default=0)
+    """number of the group compared last"""
+    surveyed_at = models.DateTimeField(null=True)
+    """when WeCom was last asked which guides and which groups there are"""
     last_at = models.DateTimeField()
 
     class Meta:
