@@ -13,7 +13,6 @@ from bench import (
     planning,
     questions,
     reading,
-    soak,
     sustained,
     sync,
     tag_rules,
@@ -21,6 +20,7 @@ from bench import (
 )
 from bench.measure import Measure
 from bench.scratch import Admin
+from bench.soak import long as soak
 
 
 def _ingest(admin: Admin, scale: float, rounds: int) -> list[Measure]:

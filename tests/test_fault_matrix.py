@@ -3,8 +3,10 @@
 import sys
 
 import pytest
+from bench.soak.ending import differences, table
+from bench.soak.story import tell
+from bench.soak.telling import Telling
 
-from bench import soak
 from wecom import transport
 from wecom.simulator.testing import running_simulator
 
@@ -19,7 +21,7 @@ def quick(settings, monkeypatch):
 def told(settings, live_server, *, rate):
     with running_simulator(guides=3, contacts=36, seed=23, confirm_rate=1.0) as simulator:
         settings.WECOM_API_BASE = simulator.api_base
-        return soak.tell(soak.Telling(simulator, public_url=live_server.url), rate=rate)
+        return tell(Telling(simulator, public_url=live_server.url), rate=rate)
 
 
 def test_after_the_faults_everything_is_as_without_them(transactional_db, live_server, settings, quick, capsys):
@@ -27,9 +29,9 @@ def test_after_the_faults_everything_is_as_without_them(transactional_db, live_s
     troubled = told(settings, live_server, rate=0.12)
 
     with capsys.disabled():
-        sys.stdout.write(f"\n{soak.table(troubled)}\n")
+        sys.stdout.write(f"\n{table(troubled)}\n")
     assert peaceful.twice == troubled.twice == []
     assert peaceful.received > 40
     sure = ("timeout_after", "reset", "garbage_after", "http_500_after")
     assert all(troubled.injected[mode] for mode in sure)
-    assert soak.differences(peaceful, troubled) == []
+    assert differences(peaceful, troubled) == []

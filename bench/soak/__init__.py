@@ -1,0 +1,1 @@
+"""The same story told in peace and in trouble."""

@@ -1,0 +1,98 @@
+"""The fault matrix: the same story told twice, once in peace and once while WeCom does everything it can do wrong.
+
+A story: a full sync; people come and go, told by callbacks; guides' lists are compared; tags are kept the same on both
+sides; a mass send, a send to groups and a Moment are planned, sent, confirmed and followed to their results; a last
+full sync. In the second telling calls are lost before and after their effect, refused, answered late or by half an
+answer, and callbacks are lost, doubled and shuffled. When the faults are over and the loops have run, our state must be
+that of the first telling, and the simulator's journal must show nobody anything twice."""
+
+from collections import Counter
+
+from bench.soak import marking
+from bench.soak.ending import Ending, ended
+from bench.soak.sending import loops, push, to_the_end
+from bench.soak.telling import Telling
+from bench.soak.trouble import Trouble
+from campaigns.models import Channel
+from contacts import reconcile
+from contacts import sync as contact_sync
+from contacts.models import Staff, SyncRun
+
+
+def _sync(telling: Telling) -> None:
+    """A full sync, until one is complete."""
+
+    def once() -> bool:
+        run_id = contact_sync.start(brand_id=telling.brand.pk, corp_id=telling.corp.pk, at=telling.at)
+        run = contact_sync.run_to_end(brand_id=telling.brand.pk, run_id=run_id, wecom=telling.wecom, at=telling.at)
+        if run.status != SyncRun.Status.DONE:
+            telling.survived[f"sync {run.status}"] += 1
+        return run.status == SyncRun.Status.DONE
+
+    telling.until_done(once)
+
+
+def _people_come_and_go(telling: Telling, trouble: Trouble | None) -> None:
+    """Customers and guides act; callbacks tell, or do not."""
+    if trouble:
+        trouble.with_callbacks(lost=False)
+    pairs = telling.pairs()
+    for place, (userid, external) in enumerate(pairs[:6]):
+        # A lost del_follow_user is told by nothing else, so these are not lost.
+        if place % 3 == 0:
+            telling.act("delete_follow", userid=userid, external_userid=external, by="customer")
+    telling.heard()
+    if trouble:
+        trouble.with_callbacks()
+    guides = sorted({userid for userid, _external in pairs})
+    for place, (userid, external) in enumerate(pairs[6:30]):
+        if place % 4 == 0:
+            telling.act("delete_follow", userid=userid, external_userid=external, by="guide")
+        elif place % 4 == 1:
+            telling.act("edit", userid=userid, external_userid=external, remark=f"备注{place}")
+    for number in range(8):
+        telling.act("scan", userid=guides[number % len(guides)], state=f"door-{number}")
+    owner = guides[0]
+    theirs = [external for userid, external in telling.pairs() if userid == owner]
+    made = telling.act("create_group", userid=owner, name="果园群", external_userids=theirs[:5])
+    telling.act("join_group", chat_id=made["chat_id"], external_userid=theirs[5])
+    telling.act("leave_group", chat_id=made["chat_id"], external_userid=theirs[0])
+    telling.heard()
+
+
+def _compare(telling: Telling) -> None:
+    """Every guide's list is compared once."""
+    with telling.scope():
+        wanted = Staff.objects.filter(corp=telling.corp, is_guide=True, left_at=None).count()
+    compared = 0
+
+    def some() -> bool:
+        nonlocal compared
+        compared += reconcile.step(
+            brand_id=telling.brand.pk, corp_id=telling.corp.pk, wecom=telling.wecom, clock=lambda: telling.at
+        )
+        return compared >= wanted
+
+    telling.until_done(some)
+
+
+def tell(telling: Telling, *, rate: float) -> Ending:
+    """The story from beginning to end; `rate` of the calls go wrong until the last part. Raises Stuck."""
+    trouble = Trouble(telling.simulator, rate) if rate else None
+    _sync(telling)
+    _people_come_and_go(telling, trouble)
+    _compare(telling)
+    marking.begin(telling)
+    marking.guides_mark(telling)
+    push(telling, Channel.SINGLE, "会员日签到有礼")
+    loops(telling, rounds=5)
+    push(telling, Channel.GROUP, "群里见")
+    push(telling, Channel.MOMENTS, "秋天的果园")
+    loops(telling, rounds=8)
+    injected = trouble.over() if trouble else Counter[str]()
+    telling.inbox_empty()
+    _compare(telling)
+    _sync(telling)
+    marking.agree(telling)
+    to_the_end(telling)
+    return ended(telling, injected)
