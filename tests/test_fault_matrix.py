@@ -3,10 +3,10 @@
 import sys
 
 import pytest
+
 from bench.soak.ending import differences, table
 from bench.soak.story import tell
 from bench.soak.telling import Telling
-
 from wecom import transport
 from wecom.simulator.testing import running_simulator
 
