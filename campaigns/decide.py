@@ -21,6 +21,9 @@ from campaigns.assignment import share_sql, threshold
 from campaigns.audience import Ahead, Question
 from campaigns.reasons import Reason
 
+TOUCHES = "coalesce(sum(e.touches) FILTER"
+"""Caps add up when two contacts become one: a reservation may stand for several messages."""
+
 
 @dataclass
 class Statement:
@@ -107,18 +110,18 @@ def spent(made: Statement, question: Question, contact: str) -> None:
     rules = question.rules
     sums = Statement("SELECT 1")
     if rules.quota:
-        inside = "count(*) FILTER (WHERE e.corp_id = %s AND e.day BETWEEN %s AND %s"
+        inside = f"{TOUCHES} (WHERE e.corp_id = %s AND e.day BETWEEN %s AND %s"
         bounds = (rules.corp_id, rules.quota.first, rules.quota.last)
-        sums.add(f", {inside}) AS quota_used, {inside} AND e.posted) AS quota_posted", *bounds, *bounds)
+        sums.add(f", {inside}), 0) AS quota_used, {inside} AND e.posted), 0) AS quota_posted", *bounds, *bounds)
     if rules.cap:
         days = [(rules.cap.first(rules.day), "")]
         days += [(rules.cap.first(other.day), str(number)) for number, other in enumerate(question.ahead)]
         for first, number in days:
-            sums.add(f", count(*) FILTER (WHERE e.day >= %s) AS cap_used{number}", first)
-        sums.add(", count(*) FILTER (WHERE e.day >= %s AND e.posted) AS cap_posted", days[0][0])
+            sums.add(f", {TOUCHES} (WHERE e.day >= %s), 0) AS cap_used{number}", first)
+        sums.add(f", {TOUCHES} (WHERE e.day >= %s AND e.posted), 0) AS cap_posted", days[0][0])
     made.add(f"LEFT JOIN LATERAL ({sums.text}", *sums.params)
     made.add(
-        f"""FROM (SELECT r.corp_id, r.status = 'posted' AS posted,
+        f"""FROM (SELECT r.corp_id, r.touches, r.status = 'posted' AS posted,
     CASE WHEN r.status = 'reserved' THEN greatest(r.day, %s) ELSE r.day END AS day
   FROM campaigns_reservation r
   WHERE r.brand_id = %s AND r.contact_id = {contact} AND r.channel = %s AND r.day >= %s

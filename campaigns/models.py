@@ -157,6 +157,13 @@ class DeliveryStatus(models.TextChoices):
     CANCELLED = "cancelled", _("已取消")
 
 
+class LeftOut(models.TextChoices):
+    """Why a delivery counts in no comparison of the groups of its push (campaigns.assignment)."""
+
+    CONTAMINATED = "contaminated", _("合并前分在不同的组")
+    DUPLICATE = "duplicate", _("与另一位客户是同一人")
+
+
 class Delivery(TenantModel):
     """投递: what became of one contact in one push; also of those left out, with the reason."""
 
@@ -172,6 +179,8 @@ class Delivery(TenantModel):
     """campaigns.reasons.Reason for suppressed and failed"""
     updated_at = models.DateTimeField()
     delivered_at = models.DateTimeField(null=True)
+    left_out = models.CharField(max_length=12, choices=LeftOut, blank=True, default="", db_default="")
+    """why a comparison of the push's groups does not count this row; set by a merge, taken back by a split"""
 
     class Meta:
         verbose_name = verbose_name_plural = _("投递")
@@ -230,6 +239,8 @@ class Reservation(TenantModel):
     """the brand's day the touch is meant for, then the day it happened"""
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.RESERVED)
     priority = models.SmallIntegerField(default=50)
+    touches = models.PositiveSmallIntegerField(default=1, db_default=1)
+    """how many messages it stands for: more than one where two contacts of the push turned out to be one person"""
     made_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True)
 

@@ -156,7 +156,7 @@ def _touched(given: dict[str, Any], friends: int) -> dict[str, int]:
     rows = _rows(
         """
         SELECT least(n, 3), count(*) FROM
-            (SELECT contact_id, count(*) AS n FROM campaigns_reservation
+            (SELECT contact_id, sum(touches) AS n FROM campaigns_reservation
              WHERE day >= %(first)s AND status <> 'voided' GROUP BY contact_id) AS per_contact
         GROUP BY 1
         """,

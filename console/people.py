@@ -1,21 +1,18 @@
-"""Reads for the contact list and page: keyset pages, one query per column for a page's rows. Scoped.
+"""Reads for the contact list: keyset pages, one query per column for a page's rows. Scoped.
 
 A store manager's seat sees the contacts that a guide of the own store follows now; every read here takes the seat."""
 
-from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 from django.utils.dateparse import parse_datetime
 
-from campaigns.models import Delivery, Reservation
-from commerce.orders import TYPES, Bought, bought
-from contacts.models import Contact, Follow, GroupMember, Identity, Staff, Store
-from events.models import Event
+from campaigns.models import Reservation
+from contacts.models import Contact, Follow, Identity, Staff, Store
 from points.models import PointsAccount, PointsEntry
 from scrm.lib.errors import found
 from tagging.language import compiler
@@ -148,67 +145,9 @@ def _rows(contacts: list[Contact], *, brand: Brand, at: datetime) -> list[Row]:
         rows[contact_id].points = balance
     first = at.astimezone(ZoneInfo(brand.timezone)).date().replace(day=1)
     held = Reservation.objects.filter(contact__in=rows, day__gte=first).exclude(status="voided")
-    for touched in held.values("contact_id").annotate(n=Count("push_id")):
+    for touched in held.values("contact_id").annotate(n=Sum("touches")):
         rows[touched["contact_id"]].touches = touched["n"]
     return list(rows.values())
-
-
-# ---- one contact
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """Everything on the contact's page but the timeline."""
-
-    contact: Contact
-    identities: list[Identity]
-    follows: list[Follow]
-    groups: list[GroupMember]
-    tags: list[ContactTag]
-    touches: list[Delivery]
-    touches_this_month: int
-    bought: Bought
-
-
-def card(*, contact: Contact, brand: Brand, at: datetime) -> Card:
-    """The blocks of the page, one query each."""
-    first = at.astimezone(ZoneInfo(brand.timezone)).date().replace(day=1)
-    tags = ContactTag.objects.filter(contact=contact).filter(Q(expires_at=None) | Q(expires_at__gt=at))
-    held = Reservation.objects.filter(contact=contact, day__gte=first).exclude(status="voided")
-    deliveries = Delivery.objects.filter(contact=contact).select_related("push", "staff", "variant")
-    groups = GroupMember.objects.filter(contact=contact, left_at=None).select_related("chat__owner")
-    follows = Follow.objects.filter(contact=contact).select_related("staff__store", "staff__corp")
-    return Card(
-        contact=contact,
-        identities=list(Identity.objects.filter(contact=contact).order_by("first_seen_at")),
-        follows=sorted(follows, key=lambda f: (f.lost_at is not None, -f.added_at.timestamp())),
-        groups=list(groups.order_by("-joined_at")[:50]),
-        tags=list(tags.select_related("tag", "rule").order_by("-given_at")),
-        touches=list(deliveries.order_by("-updated_at")[:20]),
-        touches_this_month=held.count(),
-        bought=bought(contact_id=contact.pk),
-    )
-
-
-KINDS = {
-    "touch": ("message_delivered", "message_failed", "moment_liked", "moment_commented"),
-    "own": ("page_view", "product_view", "search", "add_cart", "share", "sign_in", "draw"),
-    "order": tuple(TYPES),
-    "points": ("points_earned", "points_spent"),
-}
-
-
-def timeline(
-    *, contact_id: int, kind: str, before: tuple[datetime, UUID] | None, limit: int = 30
-) -> tuple[list[Event], bool]:
-    """The contact's events, latest first, and whether there are earlier ones. Reads one index, any depth."""
-    events = Event.objects.filter(contact_id=contact_id)
-    if kind in KINDS:
-        events = events.filter(type__in=KINDS[kind])
-    if before is not None:
-        events = events.filter(Q(occurred_at__lt=before[0]) | Q(occurred_at=before[0], id__lt=before[1]))
-    rows = list(events.order_by("-occurred_at", "-id")[: limit + 1])
-    return rows[:limit], len(rows) > limit
 
 
 def entries(*, contact_id: int, limit: int = 10) -> list[PointsEntry]:
@@ -225,13 +164,6 @@ def choices() -> dict[str, Any]:
         "tags": Tag.objects.order_by("group", "name")[:500],
         "segments": Segment.objects.filter(archived_at=None).order_by("name")[:500],
     }
-
-
-def names_of_staff(ids: set[int]) -> dict[int, str]:
-    """Names for the ids that events carry."""
-    names: dict[int, str] = defaultdict(str)
-    names.update({staff.pk: str(staff) for staff in Staff.objects.filter(pk__in=ids)})
-    return names
 
 
 def opened(text: str) -> tuple[datetime, UUID] | None:

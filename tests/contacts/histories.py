@@ -37,7 +37,7 @@ def people(cast: Cast, random: Random, number: int) -> list[int]:
     pushes = [Push.objects.create(name=f"p{n}", status="sending", corp=cast.corp, created_at=NOON) for n in range(2)]
     batches = []
     for push in pushes:
-        variant = Variant.objects.create(push=push, position=0, content=content)
+        variant, _other = (Variant.objects.create(push=push, position=n, content=content) for n in range(2))
         batches.append(
             Batch.objects.create(
                 id=made_id(brand, "batch", push.pk),
@@ -105,22 +105,8 @@ def people(cast: Cast, random: Random, number: int) -> list[int]:
                 expires_at=random.choice([None, NOON + timedelta(days=30 + k)]),
             )
         for push, batch in zip(pushes, batches, strict=True):
-            if random.random() < 0.5:
-                status = "created" if batch.status == "created" else "planned"
-                Delivery.objects.create(
-                    brand_id=brand,
-                    push=push,
-                    contact=contact,
-                    staff=cast.bob,
-                    batch=batch,
-                    external_userid=f"wm{n}",
-                    status=status,
-                    updated_at=NOON,
-                )
-                Reservation.objects.create(
-                    brand_id=brand, push=push, contact=contact, corp=cast.corp, channel="single", day=NOON, made_at=NOON
-                )
-                SopTouch.objects.create(brand_id=brand, push=push, contact=contact)
+            if random.random() < 0.6:
+                _delivery(cast, random, push, batch, contact, n)
         if random.random() < 0.5:
             Enrolment.objects.create(
                 id=made_id(brand, "enrolment", n),
@@ -131,6 +117,42 @@ def people(cast: Cast, random: Random, number: int) -> list[int]:
             )
     settling.settle(made)
     return made
+
+
+def _delivery(cast: Cast, random: Random, push: Push, batch: Batch, contact: Contact, n: int) -> None:
+    """One of the states that a delivery of such a batch can be in, with what it reserves."""
+    brand = cast.brand.id
+    late = ["delivered", "unconfirmed", "failed", "created"] if batch.status == "created" else ["planned", "planned"]
+    status = random.choice(["holdout", "suppressed", *late])
+    has_batch = status not in ("holdout", "suppressed")
+    Delivery.objects.create(
+        brand_id=brand,
+        push=push,
+        contact=contact,
+        variant=random.choice(list(Variant.objects.filter(push=push))),
+        staff=cast.bob,
+        batch=batch if has_batch else None,
+        external_userid=f"wm{n}",
+        status=status,
+        reason={"suppressed": "brand_cap", "failed": "contact_gone", "unconfirmed": "not_confirmed"}.get(status, ""),
+        updated_at=NOON + timedelta(minutes=n),
+        delivered_at=NOON + timedelta(minutes=random.randrange(9)) if status == "delivered" else None,
+    )
+    if has_batch:
+        kept = {"planned": "reserved", "created": "reserved", "delivered": "posted"}.get(status, "voided")
+        Reservation.objects.create(
+            brand_id=brand,
+            push=push,
+            contact=contact,
+            corp=cast.corp,
+            channel="single",
+            day=NOON,
+            status=kept,
+            made_at=NOON,
+            settled_at=None if kept == "reserved" else NOON,
+        )
+    if random.random() < 0.5:
+        SopTouch.objects.create(brand_id=brand, push=push, contact=contact)
 
 
 def _identities(cast: Cast, contact: int, n: int, random: Random) -> None:
