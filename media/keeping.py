@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, storages
+from django.db import transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -124,12 +125,19 @@ def sweep(*, brand_id: int, at: datetime) -> int:
         old = Kept.objects.filter(unused_since__lt=at - KEPT_UNUSED).select_for_update(of=("self",), skip_locked=True)
         paths = [row.path for row in old]
         Kept.objects.filter(path__in=paths).delete()
-    paths += _strays(brand_id, at)
-    for path in paths:
+        for path in paths:
+            _delete_bytes(path)
+    strays = _strays(brand_id, at)
+    for path in strays:
         storage().delete(path)
-    if paths:
-        logger.info("media.swept", extra={"brand": brand_id, "files": len(paths)})
-    return len(paths)
+    if paths or strays:
+        logger.info("media.swept", extra={"brand": brand_id, "files": len(paths), "strays": len(strays)})
+    return len(paths) + len(strays)
+
+
+def _delete_bytes(path: str) -> None:
+    """Once the row is gone for good. Scoped."""
+    transaction.on_commit(lambda: storage().delete(path))
 
 
 def _strays(brand_id: int, at: datetime) -> list[str]:

@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/v1/", include("events.urls")),
+    path("api/v1/", include("media.urls")),
     path("api/v1/", include("contacts.urls")),
     path("api/v1/", include("tagging.urls")),
     path("api/v1/", include("points.urls")),

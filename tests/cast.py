@@ -36,6 +36,10 @@ class Person:
             return call(path, headers=extra)
         return call(path, data=body, content_type="application/json", headers=extra)
 
+    def upload(self, path: str, fields: dict[str, Any], **headers: str) -> Any:
+        """POST a form with a file to the REST API."""
+        return Client().post(path, data=fields, headers={"Authorization": f"Bearer {self.key}", **headers})
+
 
 @dataclass
 class Cast:

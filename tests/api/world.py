@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.apps import apps
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -16,6 +17,7 @@ from scrm.lib.ids import made_id
 from tenants.scope import brand_scope
 from tenants.tables import TenantModel
 from tests.cast import Cast
+from tests.media.files import png
 
 PREFIX = "api/v1/"
 Call = tuple[str, str]
@@ -49,6 +51,8 @@ class World:
         named = {"name": "果园·名单", "tree": {"all": []}}
         made.ids["static_id"] = int(made._done("post", "segments", named, key="static")["id"])
         made._done("put", f"segments/{made.ids['static_id']}/mode", {"mode": "static"})
+        poster = {"file": SimpleUploadedFile("果园·海报.png", png(8, 6))}
+        made.ids["media_id"] = int(cast.alice.upload(f"/{PREFIX}media", poster).json()["id"])
         made.ids["content_id"] = made._made("contents", {"name": "果园·会员日", "text": "果园签到有礼"})
         variants = [{"content_id": made.ids["content_id"]}]
         body = {"name": "果园·推送", "segment_id": made.ids["segment_id"], "variants": variants}
@@ -86,6 +90,8 @@ class Example:
     scope: str
     query: Callable[[dict[str, int]], str] = lambda _ids: ""
     body: Callable[[dict[str, int]], Any] | None = None
+    file: Callable[[dict[str, int]], dict[str, Any]] | None = None
+    """the fields of a form with a file, in place of a body"""
 
 
 def _contact(ids: dict[str, int]) -> str:
@@ -155,6 +161,10 @@ def _file(_ids: dict[str, int]) -> dict[str, Any]:
     return {"name": "history.csv", "text": "phone,time\n13812345678,2026-11-01\n"}
 
 
+def _picture(_ids: dict[str, int]) -> dict[str, Any]:
+    return {"file": SimpleUploadedFile("海报.png", png(4, 3))}
+
+
 def _columns(_ids: dict[str, int]) -> dict[str, Any]:
     return {"mapping": {"phone": "identity.phone", "time": "occurred_at"}, "options": {"type": "sign_in"}}
 
@@ -221,6 +231,11 @@ CALLS: dict[Call, Example] = {
     ("GET", "points/entries"): Example("points:read", _contact),
     ("POST", "points/grants"): Example("points:write", body=_movement),
     ("POST", "points/spends"): Example("points:write", body=_movement),
+    ("GET", "media"): Example("pushes:read"),
+    ("POST", "media"): Example("pushes:write", file=_picture),
+    ("GET", "media/<int:media_id>"): Example("pushes:read"),
+    ("DELETE", "media/<int:media_id>"): Example("pushes:write"),
+    ("GET", "media/<int:media_id>/file"): Example("pushes:read"),
     ("GET", "contents"): Example("pushes:read"),
     ("POST", "contents"): Example("pushes:write", body=_said),
     ("GET", "contents/<int:content_id>"): Example("pushes:read"),
@@ -274,8 +289,11 @@ def send(person: Any, call: Call, ids: dict[str, int], *, key: str = "walk", **h
     """Make the call with these ids in its path, query and body."""
     method, route = call
     example = CALLS[call]
+    path = path_of(route, ids) + example.query(ids)
+    if example.file:
+        return person.upload(path, example.file(ids), **headers)
     body = example.body(ids) if example.body else None
-    return person.api(method, path_of(route, ids) + example.query(ids), body, idempotency_key=key, **headers)
+    return person.api(method, path, body, idempotency_key=key, **headers)
 
 
 def rows_of(brand_id: int) -> dict[str, str]:
