@@ -13,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from bench.big import Big
-from bench.million import five_leaves
+from bench.leaves import five_leaves
 from contacts import profile
 from contacts.models import Contact
 from events import reactors
