@@ -56,13 +56,21 @@ class Agenda:
         return self.heap[0][0] if self.heap else None
 
     def run_due(self, engine: Engine, *, now: float, slice_seconds: float = 0.02) -> int:
-        """Carry out acts that are due, for about `slice_seconds` of real time. Returns how many."""
+        """Carry out acts that are due, each as of its own time, for about `slice_seconds` of real time. Returns how
+        many."""
         done, until = 0, time.monotonic() + slice_seconds
         while self.heap and self.heap[0][0] <= now and time.monotonic() < until:
-            _, _, corpid, kind, arguments = heapq.heappop(self.heap)
-            _do(engine, corpid, kind, arguments)
+            due, _, corpid, kind, arguments = heapq.heappop(self.heap)
+            with engine.clock.as_of(due):
+                _do(engine, corpid, kind, arguments)
             done += 1
         return done
+
+    async def catch_up(self, engine: Engine) -> None:
+        """Carry out everything that is due by now, letting calls in between."""
+        until = engine.clock.present()
+        while self.run_due(engine, now=until):
+            await asyncio.sleep(0)
 
     def settle(self, engine: Engine, corp: Corp) -> int:
         """Carry out every act of the corp now, and those that follow from them. Returns how many."""

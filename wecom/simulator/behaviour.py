@@ -79,7 +79,7 @@ def _tell_of_link(engine: Engine, corp: Corp, follow: Follow) -> None:
     if came.received == 1:
         body: list[EventField] = [("UserID", came.userid), ("ExternalUserID", came.external_userid)]
         engine.emit(corp, "customer_acquisition", "customer_start_chat", [*body, ("LinkId", came.link_id)])
-    now = engine.now()
+    now = int(engine.clock.present())  # whoever is told of it has their half hour, also after a leap of the clock
     for old in list(corp.chat_keys.values()):  # oldest first
         if now - old.created_at <= CHAT_KEY_SECONDS:
             break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ Item = TypeVar("Item")
 
 CORP, SUITE, PROVIDER = "access_token", "suite_access_token", "provider_access_token"  # families and query names
 CURSOR_SECONDS = 1800
+INTEGER = re.compile(r"-?[0-9]{1,19}")  # what fits into 64 bits
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ class Call:
         value = self.given(name)
         if value is None:
             return []
-        if not isinstance(value, list) or not all(isinstance(each, int) for each in value):
+        if not isinstance(value, list) or not all(type(each) is int for each in value):
             raise Refused(40058, f"{name} must be an array of integers")
         return list(value)
 
@@ -168,10 +170,11 @@ class Call:
             if default is None:
                 raise Refused(missing)
             return default
-        try:
+        if (isinstance(value, float) and value.is_integer()) or (isinstance(value, str) and INTEGER.fullmatch(value)):
             return int(value)
-        except (TypeError, ValueError, OverflowError):
-            raise Refused(40058, f"{name} must be an integer") from None
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise Refused(40058, f"{name} must be an integer")
+        return value
 
     def flag(self, name: str, *, default: bool) -> bool:
         """A boolean parameter; 0 and 1 are taken too."""

@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--corps", type=_positive, default=1, help="further corps are smaller")
     parser.add_argument("--pace", type=_pace, default=1.0, help="human delays are divided by this")
     parser.add_argument("--confirm-rate", type=float, default=0.88, help="share of guides who ever confirm")
+    parser.add_argument("--stopped-at", type=float, default=None, help="Unix time at which the clock stands still")
     parser.add_argument("--snapshot", type=Path, default=None, help="go on with this file, and save to it")
     parser.add_argument("--exit-with-stdin", action="store_true", help="stop when standard input closes")
 
@@ -38,6 +39,7 @@ def run(options: dict[str, Any]) -> int:
         confirm_rate=options["confirm_rate"],
         snapshot_path=options["snapshot"],
         exit_with_stdin=options["exit_with_stdin"],
+        stopped_at=options["stopped_at"],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -162,7 +163,7 @@ async def set_clock(request: web.Request) -> web.Response:
     """{advance_seconds?, pace?}. A new pace counts for delays drawn from now on."""
     engine, body = request.app[ENGINE], await body_of(request)
     pace = body.get("pace", engine.clock.pace)
-    if isinstance(pace, bool) or not isinstance(pace, int | float) or pace <= 0:
+    if isinstance(pace, bool) or not isinstance(pace, int | float) or not 0 < pace < math.inf:
         raise BadRequest("pace: must be a number above 0")
     try:
         engine.clock.advance(float(body.get("advance_seconds", 0)))
@@ -171,6 +172,7 @@ async def set_clock(request: web.Request) -> web.Response:
     engine.clock.pace = float(pace)
     engine.agenda.changed.set()
     engine.dirty = True
+    await engine.agenda.catch_up(engine)
     return reply({"now": engine.clock.now(), "pace": engine.clock.pace})
 
 

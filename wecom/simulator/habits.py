@@ -129,15 +129,13 @@ def begin_days(engine: Engine) -> None:
 
 
 @act("hour_passes", recurring=True)
-def hour_passes(engine: Engine, corp: Corp, number: str, due: str) -> None:
-    """Some customers do something; the next hour follows. Ends when `daily_rate` is 0. Hours that the clock jumped over
-    are lived at once."""
+def hour_passes(engine: Engine, corp: Corp, number: str, *_: str) -> None:
+    """Some customers do something; the next hour follows. Ends when `daily_rate` is 0."""
     rate = engine.switches.daily_rate
     if rate <= 0:
         return
     rng = engine.draw("hour", corp.corpid, number)
-    hours = 1 + int(max(0.0, engine.clock.now() - float(due)) // HOUR)
-    expected = len(corp.customers) * rate / 24 * hours
+    expected = len(corp.customers) * rate / 24
     count = int(expected) + (rng.random() < expected % 1)
     followed = [mine for mine in corp.follows_of.values() if mine]
     weights = [len(mine) for mine in followed]
@@ -149,8 +147,10 @@ def hour_passes(engine: Engine, corp: Corp, number: str, due: str) -> None:
 
 
 def _plan_hour(engine: Engine, corp: Corp, number: int) -> None:
-    due = engine.clock.now() + engine.clock.human(HOUR)
-    engine.agenda.schedule(due, corp.corpid, "hour_passes", str(number), str(due))
+    """At the pace of people, but an hour is an hour for those that the clock leapt over. No hour is in arrears."""
+    now, present = engine.clock.now(), engine.clock.present()
+    due = now + HOUR if present - now >= HOUR else max(present, now + engine.clock.human(HOUR))
+    engine.agenda.schedule(due, corp.corpid, "hour_passes", str(number))
 
 
 def _live(engine: Engine, corp: Corp, rng: random.Random, follow: Follow) -> None:

@@ -74,11 +74,11 @@ def rename_tag(engine: Engine, corp: Corp, item: Tag | TagGroup, *, name: str, o
 
 def delete_tags(engine: Engine, corp: Corp, *, tag_ids: list[str], group_ids: list[str], by_api: bool) -> None:
     """Delete tags and whole groups, strip them from every customer; a group goes with its last tag."""
-    doomed = {tag_id for tag_id in tag_ids if not corp.tags[tag_id].deleted}
+    doomed = dict.fromkeys(tag_id for tag_id in tag_ids if not corp.tags[tag_id].deleted)  # in the order of the request
     groups = [corp.tag_groups[group_id] for group_id in group_ids if not corp.tag_groups[group_id].deleted]
     single = [corp.tags[tag_id] for tag_id in doomed if corp.tags[tag_id].group_id not in group_ids]
     for group in groups:
-        doomed.update(tag.tag_id for tag in tags_of(corp, group.group_id))
+        doomed |= dict.fromkeys(tag.tag_id for tag in tags_of(corp, group.group_id))
     for tag_id in doomed:
         corp.tags[tag_id].deleted = True
     for tag in single:
@@ -91,7 +91,7 @@ def delete_tags(engine: Engine, corp: Corp, *, tag_ids: list[str], group_ids: li
             engine.emit(corp, TAG_EVENT, "delete", _tag_event(group.group_id, "tag_group", group), by_api=by_api)
     for mine in corp.follows_of.values():
         for follow in mine.values():
-            if follow.tags and not doomed.isdisjoint(follow.tags):
+            if follow.tags and not doomed.keys().isdisjoint(follow.tags):
                 follow.tags = [tag for tag in follow.tags if tag not in doomed]
 
 

@@ -87,7 +87,7 @@ class Outbound:
     def __init__(self, switches: Switches, rng: random.Random) -> None:
         self.counters: Counter[str] = Counter()
         self._switches = switches
-        self._rng = rng
+        self.rng = rng
         self._queues: dict[str, deque[tuple[Address, str]]] = {}
         self._wake: dict[str, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -113,7 +113,7 @@ class Outbound:
     def enqueue(self, address: Address, xml: str) -> None:
         """Queue an event; the switches may lose, double or shuffle it. Called inside the running loop."""
         self.counters["raised"] += 1
-        if self._rng.random() < self._switches.callback_loss_rate:
+        if self.rng.random() < self._switches.callback_loss_rate:
             self.counters["lost"] += 1
             return
         if address.key not in self._queues:
@@ -121,10 +121,10 @@ class Outbound:
             self._tasks.append(asyncio.create_task(self._send_all(address.key)))
         queue = self._queues[address.key]
         queue.append((address, xml))
-        if self._rng.random() < self._switches.callback_duplicate_rate:
+        if self.rng.random() < self._switches.callback_duplicate_rate:
             self.counters["duplicated"] += 1
             queue.append((address, xml))
-        if len(queue) > 1 and self._rng.random() < self._switches.callback_shuffle_rate:
+        if len(queue) > 1 and self.rng.random() < self._switches.callback_shuffle_rate:
             self.counters["shuffled"] += 1
             queue[-1], queue[-2] = queue[-2], queue[-1]
         self._wake[address.key].set()
@@ -185,7 +185,7 @@ class Outbound:
         envelope = _xml([("ToUserName", address.to_user), ("AgentID", address.agentid), ("Encrypt", sealed)])
         query = _signed(callback, sealed)
         forged = self._switches.callback_bad_signature_rate
-        if forged and self._rng.random() < forged:
+        if forged and self.rng.random() < forged:
             self.counters["bad_signature"] += 1
             query["msg_signature"] = "0" * 40
         try:

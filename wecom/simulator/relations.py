@@ -154,7 +154,7 @@ def agree_to_archive(engine: Engine, corp: Corp, follow: Follow) -> None:
 
 def _unused_code(engine: Engine, corp: Corp, follow: Follow) -> list[EventField]:
     """The pair's WelcomeCode as a field of an event, unless it was used or is too old."""
-    pair, now = (follow.userid, follow.external_userid), engine.clock.now()
+    pair, now = (follow.userid, follow.external_userid), engine.clock.present()
     mine = [each for each in corp.welcome_codes.values() if (each.userid, each.external_userid) == pair]
     return [("WelcomeCode", each.code) for each in mine if not each.used and now - each.created_at <= WELCOME_SECONDS]
 
@@ -166,7 +166,7 @@ def edited(engine: Engine, corp: Corp, follow: Follow, *, by_api: bool) -> None:
 
 
 def _new_welcome_code(engine: Engine, corp: Corp, member: Member, customer: Customer) -> WelcomeCode:
-    now = engine.clock.now()
+    now = engine.clock.present()  # whoever is told of it has their twenty seconds, also after a leap of the clock
     for old in list(corp.welcome_codes.values()):  # oldest first; one that expired is as good as unknown
         if now - old.created_at <= WELCOME_SECONDS:
             break

@@ -29,6 +29,19 @@ class Saver:
         self._one_at_a_time = asyncio.Lock()
         self._child = 0
 
+    def begin(self) -> None:
+        """Note beside the file that it is in use, until `end`; one that is not there yet is noted when it is written.
+
+        Raises OSError."""
+        if self.path.exists():
+            snapshot.mark_of(self.path).touch()
+
+    def end(self) -> None:
+        """Save what is not saved yet, in this process: nothing else is to be done any more. Raises OSError."""
+        if self._engine.dirty:
+            self._save_at_the_end()
+        snapshot.mark_of(self.path).unlink(missing_ok=True)
+
     async def save(self) -> None:
         """Save the present state. Returns when the file is there; the loop is blocked for the fork only.
 
@@ -44,8 +57,8 @@ class Saver:
                 self._engine.dirty = True
                 raise OSError(f"{self.path} was not written")
 
-    def save_at_the_end(self) -> None:
-        """Save in this process, after whatever is being written was stopped: nothing else is to be done any more."""
+    def _save_at_the_end(self) -> None:
+        """Save after whatever is being written was stopped."""
         if self._child:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._child, signal.SIGKILL)
@@ -83,6 +96,7 @@ def _leave_the_parents_things() -> None:
 
 def _write(engine: Engine, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    snapshot.mark_of(path).touch()
     temporary = path.with_name(f"{path.name}.tmp")
     with gzip.open(temporary, "wt", encoding="utf-8", compresslevel=1) as file:
         file.write(snapshot.dump(engine))

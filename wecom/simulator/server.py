@@ -19,7 +19,7 @@ from typing import Any
 
 from aiohttp import web
 
-from wecom.simulator import control, control_logins, control_suites, control_world, hosts, links, snapshot
+from wecom.simulator import control, control_logins, control_suites, control_world, hosts, links, reading, snapshot
 from wecom.simulator.clock import Clock
 from wecom.simulator.control import SAVER
 from wecom.simulator.control_base import ENGINE
@@ -29,7 +29,7 @@ from wecom.simulator.errors import Refused
 from wecom.simulator.faults import Fault
 from wecom.simulator.saving import Saver
 from wecom.simulator.seed import make_world
-from wecom.simulator.wire import CORP, SUITE, Binary, Call, Endpoint, Upload, answer, refuse
+from wecom.simulator.wire import CORP, SUITE, Binary, Call, answer, refuse
 
 logger = logging.getLogger("wecom.simulator")
 
@@ -40,7 +40,15 @@ HUNG_FOR = 600.0  # seconds a hung call stays open at most
 
 
 def make_engine(
-    *, seed: int, guides: int, contacts: int, corps: int, pace: float, confirm_rate: float, path: Path | None
+    *,
+    seed: int,
+    guides: int,
+    contacts: int,
+    corps: int,
+    pace: float,
+    confirm_rate: float,
+    path: Path | None,
+    stopped_at: float | None = None,
 ) -> Engine:
     """The engine of the snapshot at `path` if there is one, else of a new world. A given pace wins over the saved one.
 
@@ -49,7 +57,7 @@ def make_engine(
         engine = snapshot.read(path)
         engine.clock.pace = pace
         return engine
-    clock = Clock(pace=pace)
+    clock = Clock(pace=pace, stopped_at=stopped_at)
     world = make_world(
         seed=seed, guides=guides, contacts=contacts, corps=corps, confirm_rate=confirm_rate, now=int(clock.now())
     )
@@ -70,6 +78,7 @@ def run(
     confirm_rate: float = 0.88,
     snapshot_path: Path | None = None,
     exit_with_stdin: bool = False,
+    stopped_at: float | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT. Prints `listening on http://HOST:PORT` when ready. Returns the exit status."""
     try:
@@ -81,6 +90,7 @@ def run(
             pace=pace,
             confirm_rate=confirm_rate,
             path=snapshot_path,
+            stopped_at=stopped_at,
         )
     except snapshot.Unreadable as error:
         return _fail(f"cannot read the snapshot: {error}; remove the file to begin a new world")
@@ -124,7 +134,7 @@ async def api(request: web.Request) -> web.StreamResponse:
     target = ENDPOINTS.get(path)
     if target is None or request.method not in ("GET", "POST"):
         return web.Response(status=404)
-    call = await _read(request, engine, target)
+    call = await reading.read(request, engine, target)
     running = (_corpid_of(engine, call), path)
     engine.limits.running[running] += 1
     try:
@@ -189,47 +199,6 @@ def _reset(request: web.Request) -> None:
     transport.abort()
 
 
-async def _read(request: web.Request, engine: Engine, target: Endpoint) -> Call:
-    """Query, JSON body (parsed as far as it goes) or the `media` part. A body sent by GET is ignored."""
-    body: dict[str, Any] = {}
-    upload: Upload | None = None
-    broken = forbidden = False
-    if request.method == "POST" and request.content_type.startswith("multipart/"):
-        upload = await _read_upload(request)
-    elif request.method == "POST":
-        raw = await request.read()
-        try:
-            parsed = json.loads(raw) if raw else {}
-            if b"\\u" in raw:
-                forbidden = engine.switches.refuse_escapes
-                json.dumps(parsed, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            parsed, forbidden = {}, True
-        except (ValueError, RecursionError):
-            parsed, broken = {}, True
-        body = parsed if isinstance(parsed, dict) else {}
-    return Call(
-        engine=engine,
-        endpoint=target,
-        query=request.query,
-        body=body,
-        ip=request.remote or "",
-        base_url=f"{request.scheme}://{request.host}",
-        upload=upload,
-        broken_json=broken,
-        forbidden=forbidden,
-        headers=request.headers,
-    )
-
-
-async def _read_upload(request: web.Request) -> Upload | None:
-    form = await request.post()
-    part = form.get("media") or form.get("fieldNameHere")
-    if isinstance(part, web.FileField):
-        return Upload(part.filename, part.file.read())
-    return Upload("", part.encode() if isinstance(part, str) else bytes(part)) if part else None
-
-
 def _corpid_of(engine: Engine, call: Call) -> str:
     try:
         if call.query.get(SUITE):
@@ -256,14 +225,15 @@ async def _background(app: web.Application) -> AsyncIterator[None]:
     engine.outbound.start()
     tasks = [asyncio.create_task(_live(engine))]
     if SAVER in app:
+        app[SAVER].begin()
         tasks.append(asyncio.create_task(_save_regularly(engine, app[SAVER])))
     yield
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await engine.outbound.stop()
-    if SAVER in app and engine.dirty:
-        app[SAVER].save_at_the_end()
+    if SAVER in app:
+        app[SAVER].end()
 
 
 async def _live(engine: Engine) -> None:

@@ -23,7 +23,8 @@ from wecom.simulator.journal import Row
 
 VERSION = 1
 NO_ROWS: dict[str, Any] = {"fields": [], "rows": []}  # of a table that an older snapshot does not have
-# What was made after the last save is forgotten, its ids are not ours to give again: whoever heard them keeps them.
+# When the simulator that used the file was killed, what it made after the last save is forgotten, but its ids are not
+# ours to give again: whoever heard them keeps them.
 IDS_SKIPPED = 100_000
 Record = TypeVar("Record")
 
@@ -57,14 +58,25 @@ class Unreadable(Exception):
     """The snapshot is not one of this version, or damaged."""
 
 
+def mark_of(path: Path) -> Path:
+    """The file that is there while a simulator uses the snapshot, and after it was killed."""
+    return path.with_name(f"{path.name}.in-use")
+
+
+def in_use(path: Path) -> bool:
+    """Whether the simulator that used the snapshot did not end by itself."""
+    return mark_of(path).exists()
+
+
 def dump(engine: Engine) -> str:
     """The whole state as JSON text."""
     state = {
         "version": VERSION,
         "seed": engine.world.seed,
         "born_at": engine.world.born_at,
-        "clock": {"offset": engine.clock.offset, "pace": engine.clock.pace},
+        "clock": {name: getattr(engine.clock, name) for name in ("offset", "pace", "stopped_at")},
         "switches": dataclasses.asdict(engine.switches),
+        "draws": [engine.rng.getstate(), engine.outbound.rng.getstate()],
         "agenda": engine.agenda.heap,
         "corps": [_dump_corp(corp) for corp in engine.world.corps.values()],
         "suites": engine.suites.dump(),
@@ -86,10 +98,12 @@ def read(path: Path) -> Engine:
         raise Unreadable(f"{path}: version {state.get('version')}, this simulator writes {VERSION}")
     world = w.World(seed=state["seed"], born_at=state["born_at"])
     for each in state["corps"]:
-        corp = _load_corp(each)
+        corp = _load_corp(each, ids_skipped=IDS_SKIPPED if in_use(path) else 0)
         world.corps[corp.corpid] = corp
     engine = Engine(world=world, clock=Clock(**state["clock"]))
     engine.switches.configure(state["switches"])
+    for rng, (version, internal, gauss) in zip((engine.rng, engine.outbound.rng), state.get("draws", ()), strict=False):
+        rng.setstate((version, tuple(internal), gauss))
     engine.agenda.restore(state["agenda"])
     if "suites" in state:
         engine.suites.restore(state["suites"])
@@ -131,9 +145,9 @@ def _dump_corp(corp: w.Corp) -> dict[str, Any]:
     }
 
 
-def _load_corp(state: dict[str, Any]) -> w.Corp:
+def _load_corp(state: dict[str, Any], *, ids_skipped: int) -> w.Corp:
     corp = w.Corp(corpid=state["corpid"], name=state["name"], seed=state["seed"], quota_mode=state["quota_mode"])
-    corp.serial = state["serial"] + IDS_SKIPPED
+    corp.serial = state["serial"] + ids_skipped
     for name in PLAIN:
         if name in state:
             setattr(corp, name, state[name])

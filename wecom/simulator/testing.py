@@ -115,12 +115,15 @@ def running_simulator(
     port: int = 0,
     confirm_rate: float = 0.88,
     snapshot: Path | None = None,
+    stopped_at: int | None = None,
 ) -> Iterator[Simulator]:
-    """A simulator of its own for the length of the block. At pace 1 nobody confirms until `settle` or `confirm`."""
+    """A simulator of its own for the length of the block. At pace 1 nobody confirms until `settle` or `confirm`.
+    `stopped_at`: its clock stands there and goes on by POST /_sim/clock alone."""
     arguments = [
         *("--port", str(port), "--seed", str(seed), "--guides", str(guides), "--contacts", str(contacts)),
         *("--corps", str(corps), "--pace", str(pace), "--confirm-rate", str(confirm_rate)),
         *(("--snapshot", str(snapshot)) if snapshot else ()),
+        *(("--stopped-at", str(stopped_at)) if stopped_at is not None else ()),
     ]
     process = SimulatorProcess(*arguments)
     try:

@@ -93,7 +93,7 @@ def answer(call: Call) -> Body | Binary:
         result = _give_out(call, result)
         if call.query.get("debug") == "1":
             result = {**result, "debug": _parsed(call)}
-        return result if target.bare else {"errcode": 0, "errmsg": "ok", **result}
+        return result if target.bare else {"errcode": 0, "errmsg": f"ok{_warning(call)}", **result}
     except Refused as refusal:
         return refuse(call, refusal)
 
@@ -102,15 +102,17 @@ def refuse(call: Call, refusal: Refused) -> Body:
     """The body of a refusal: errcode, errmsg, the endpoint's empty defaults and the refusal's own fields."""
     call.engine.errcodes[call.endpoint.path][refusal.errcode] += 1
     text = message(refusal.errcode, refusal.text, ip=call.ip)
-    if call.broken_json:
-        text = f"{text} (Warning: wrong json format. )"
     body = {
         "errcode": refusal.errcode,
-        "errmsg": text,
+        "errmsg": text + _warning(call),
         **copy.deepcopy(call.endpoint.empty),
         **_give_out(call, refusal.fields),
     }
     return {**body, "debug": _parsed(call)} if call.query.get("debug") == "1" else body
+
+
+def _warning(call: Call) -> str:
+    return " (Warning: wrong json format. )" if call.broken_json else ""
 
 
 def _parsed(call: Call) -> Body:
