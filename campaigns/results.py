@@ -17,6 +17,7 @@ from campaigns import budget
 from campaigns.listing import whole
 from campaigns.models import Batch, Channel, DeliveryStatus, Push
 from campaigns.reasons import Reason
+from contacts import gone
 from events import log
 from tenants.scope import brand_scope
 from wecom.client import WeComClient
@@ -145,15 +146,17 @@ def _mark_polled(batch: Batch, confirmed_at: datetime | None, at: datetime) -> N
 # A delivery or failure is final once and keeps that moment, so the made id and `occurred_at` are the same in a repeat.
 NEWS = """
 SELECT made_id(concat_ws(':', d.brand_id, 'delivery', d.push_id, d.contact_id, d.status)) AS id,
-  coalesce(d.delivered_at, d.updated_at) AS occurred_at, d.contact_id,
+  coalesce(d.delivered_at, d.updated_at) AS occurred_at, coalesce(c.merged_into_id, d.contact_id) AS contact_id,
   CASE d.status WHEN 'delivered' THEN 'message_delivered' ELSE 'message_failed' END AS type,
   jsonb_build_object('push_id', d.push_id, 'channel', %s::text)
     || CASE d.status WHEN 'delivered' THEN jsonb_build_object('staff_id', d.staff_id)
                      ELSE jsonb_build_object('reason', d.reason) END AS props
 FROM campaigns_delivery d
+JOIN contacts_contact c ON c.brand_id = d.brand_id AND c.id = d.contact_id AND c.erased_at IS NULL
 WHERE d.brand_id = %s AND d.batch_id = %s AND d.status IN ('delivered', 'failed') AND d.updated_at = %s"""
 
 
 def _tell(batch: Batch, at: datetime) -> None:
     if batch.push.channel != Channel.GROUP:
-        log.write_select(select=NEWS, params=[batch.push.channel, batch.brand_id, batch.pk, at], at=at)
+        with gone.shown():  # somebody merged into another since: it is the other's news
+            log.write_select(select=NEWS, params=[batch.push.channel, batch.brand_id, batch.pk, at], at=at)

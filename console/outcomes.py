@@ -9,8 +9,9 @@ from typing import Any
 from django.db import connection
 from django.db.models import Count, Q, QuerySet
 
-from campaigns.models import Batch, Channel, Delivery, DeliveryStatus, GroupDelivery, Push
+from campaigns.models import Batch, Channel, Delivery, DeliveryStatus, GroupDelivery, LeftOut, Push
 from campaigns.reasons import Reason
+from contacts import gone
 
 AFTER_HOURS = 72
 CAME_TYPES = ["page_view", "product_view", "search", "add_cart", "share", "draw", "sign_in", "order_paid"]
@@ -32,7 +33,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class Lacking:
     """One reason, and how many."""
 
     status: str
@@ -48,6 +49,8 @@ class After:
     signed_in: int
     ordered: int
     lost: int
+    of: int
+    """customers it was delivered to, without those who count in no comparison"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,9 @@ class Outcome:
     delivered: int
     confirmed: int
     holdout: int
-    left_out: list[LeftOut]
+    contaminated: int
+    """people who were in two groups before a merge: in no comparison, and not in `holdout`"""
+    left_out: list[Lacking]
     batches: dict[str, int]
     batches_confirmed: int
     batches_all: int
@@ -83,7 +88,8 @@ def outcome(push: Push) -> Outcome:
     for line in rows.values("status", "reason").annotate(n=Count("*")):
         counts[line["status"]] = counts.get(line["status"], 0) + line["n"]
         if line["status"] in (S.SUPPRESSED, S.FAILED, S.UNCONFIRMED, S.CANCELLED):
-            left_out.append(LeftOut(line["status"], line["reason"], line["n"]))
+            left_out.append(Lacking(line["status"], line["reason"], line["n"]))
+    merged = {} if push.channel == Channel.GROUP else _merged(push)
     batches = Batch.objects.filter(push=push)
     by_status = {line["status"]: line["n"] for line in batches.values("status").annotate(n=Count("pk"))}
     times = batches.filter(status=Batch.Status.CREATED).order_by("poll_due_at").values_list("poll_due_at", flat=True)
@@ -96,13 +102,23 @@ def outcome(push: Push) -> Outcome:
         handed=sum(counts.get(status, 0) for status in HANDED),
         delivered=counts.get(S.DELIVERED, 0),
         confirmed=max(confirmed, counts.get(S.DELIVERED, 0)),
-        holdout=counts.get(S.HOLDOUT, 0),
+        holdout=counts.get(S.HOLDOUT, 0) - merged.get("holdout", 0),
+        contaminated=merged.get("contaminated", 0),
         left_out=sorted(left_out, key=lambda line: -line.count),
         batches=by_status,
         batches_confirmed=batches.filter(confirmed_at__isnull=False).count(),
         batches_all=sum(by_status.values()),
         next_poll=times.first(),
         last_poll=polled.first(),
+    )
+
+
+def _merged(push: Push) -> dict[str, int]:
+    """Rows that merges of contacts took out of comparisons: `contaminated` people, and control group rows."""
+    rows = Delivery.objects.filter(push=push).exclude(left_out="")
+    return rows.aggregate(
+        contaminated=Count("status", filter=Q(left_out=LeftOut.CONTAMINATED)),
+        holdout=Count("status", filter=Q(status=S.HOLDOUT)),
     )
 
 
@@ -138,7 +154,8 @@ def after(push: Push) -> After | None:
                    count(*) FILTER (WHERE a.ordered), count(*) FILTER (WHERE EXISTS (
                        SELECT 1 FROM contacts_follow f WHERE f.brand_id = d.brand_id AND f.contact_id = d.contact_id
                           AND f.staff_id = d.staff_id
-                          AND f.lost_at BETWEEN d.delivered_at AND d.delivered_at + interval '24 hours'))
+                          AND f.lost_at BETWEEN d.delivered_at AND d.delivered_at + interval '24 hours')),
+                   count(*)
             FROM campaigns_delivery d
             LEFT JOIN LATERAL (
                 SELECT count(*) > 0 AS came,
@@ -147,7 +164,7 @@ def after(push: Push) -> After | None:
                 WHERE e.brand_id = d.brand_id AND e.contact_id = d.contact_id AND e.type = ANY (%(types)s)
                   AND e.occurred_at BETWEEN d.delivered_at AND d.delivered_at + make_interval(hours => %(within)s)
             ) a ON TRUE
-            WHERE d.push_id = %(push)s AND d.status = 'delivered'
+            WHERE d.push_id = %(push)s AND d.status = 'delivered' AND d.left_out = ''
             """,
             {"push": push.pk, "within": AFTER_HOURS, "types": CAME_TYPES},
         )
@@ -162,12 +179,17 @@ def people(push: Push, *, status: str, reason: str | None, before: int | None) -
         rows = rows.filter(status__in=PLANNED)
     elif status == "handed":
         rows = rows.filter(status__in=HANDED)
+    elif status == LeftOut.CONTAMINATED and push.channel != Channel.GROUP:
+        rows = rows.filter(left_out=status)
+    elif status == S.HOLDOUT and push.channel != Channel.GROUP:
+        rows = rows.filter(status=status, left_out="")
     elif status in DeliveryStatus.values:
         rows = rows.filter(status=status)
     if reason is not None and reason in Reason.values:
         rows = rows.filter(reason=reason)
     if before is not None:
         rows = rows.filter(**{f"{key}__lt": before})
-    shown = list(rows.order_by(f"-{key}")[: PAGE_ROWS + 1])
+    with gone.shown():  # figures count what was sent to somebody who was merged into another since
+        shown = list(rows.order_by(f"-{key}")[: PAGE_ROWS + 1])
     more = getattr(shown[PAGE_ROWS - 1], key) if len(shown) > PAGE_ROWS else None
     return shown[:PAGE_ROWS], more
