@@ -12,15 +12,16 @@ class TaggingConfig(AppConfig):
         from tagging import imports, merging
         from tagging.corp import corp_tags
         from tagging.language import leaves
-        from tagging.rules import interests, lifecycle, rules
-        from tagging.segments import due
+        from tagging.rules import interests, rules, spells
+        from tagging.segments import due, followers
 
         leaves.register_all()
         reactors.register(rules.REACTOR)
         reactors.register(interests.REACTOR)
-        reactors.register(lifecycle.REACTOR)
+        reactors.register(spells.REACTOR)
         # After the rules: whom they tag is looked at in the same round.
         reactors.register(due.REACTOR)
+        followers.register(spells.Follower())
         merging.register_own()
         corp_tags.register_own()
         imports.register_own()

@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from tagging import expiry
 from tagging.corp import marking
-from tagging.rules import lifecycle, rerun
+from tagging.rules import rerun, spells
 from tagging.segments import due
 from tenants.models import Brand
 from tenants.scope import brand_scope
@@ -33,7 +33,7 @@ def tick(**_later_args: object) -> None:
         with brand_scope(brand_id):
             is_waiting = due.waits(brand_id=brand_id, at=timezone.now())
             corps = marking.due(at=timezone.now())
-            has_runs = bool(rerun.open_runs()) or lifecycle.waits(at=timezone.now())
+            has_runs = bool(rerun.open_runs()) or spells.waits(at=timezone.now())
         if is_waiting:
             follow_segments.apply_async(kwargs={"brand_id": brand_id}, expires=60)
         for corp_id in corps:
@@ -56,7 +56,7 @@ def go_on(*, brand_id: int, **_later_args: object) -> None:
     """Bring the brand's long runs some ranges further, and look at those whose lifecycle moment has come."""
     for _turn in range(TURNS):
         with brand_scope(brand_id):
-            looked = lifecycle.look_at_due(at=timezone.now()) if lifecycle.waits(at=timezone.now()) else 0
+            looked = spells.look_at_due(at=timezone.now()) if spells.waits(at=timezone.now()) else 0
             runs = [run.pk for run in rerun.open_runs()]
         for run_id in runs:
             rerun.advance(brand_id=brand_id, run_id=run_id, now=timezone.now())

@@ -25,11 +25,26 @@ class LifecycleStage(TenantModel):
 class LifecycleSpell(TenantModel):
     """One stay of a contact in a stage, `[since, until)`; exactly one is open once the contact was looked at."""
 
+    class Cause(models.TextChoices):
+        EVENT = "event", _("发生了行为")
+        ROW = "row", _("资料或标签有变化")
+        TIME = "time", _("时间到了")
+        NEW = "new", _("新来的客户")
+        FIRST = "first", _("首次划分")
+        RULES = "rules", _("阶段修改后重新划分")
+
+        @classmethod
+        def untold(cls) -> frozenset[str]:
+            """Of these the log has no event: nobody moved."""
+            return frozenset({cls.NEW, cls.FIRST, cls.RULES})
+
     pk = models.CompositePrimaryKey("brand_id", "contact_id", "since")
     contact = tenant_key(Contact)
     since = models.DateTimeField()
     stage = models.CharField(max_length=30)
     """empty: no rule fitted"""
+    cause = models.CharField(max_length=8, choices=Cause.choices, blank=True, default="", db_default="")
+    """why the contact came into it; empty in rows older than the column"""
     until = models.DateTimeField(null=True)
     due_at = models.DateTimeField(null=True)
     """of an open spell: when time alone may end it"""

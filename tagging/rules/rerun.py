@@ -17,7 +17,7 @@ from contacts.models import Contact
 from scrm.lib.errors import Conflict, found
 from tagging import giving
 from tagging.models import ContactTag, TagRule, TagRun
-from tagging.rules import interests, lifecycle, rules
+from tagging.rules import interests, rules, spells
 from tagging.rules.measures import Measured, Range, thresholds
 from tenants import audit
 from tenants.actors import Actor
@@ -105,7 +105,7 @@ def _do(run: TagRun, part: Range, *, now: datetime) -> dict[str, int]:
         return {"scores": interests.recompute(between=(part.first, part.last), at=now)}
     if run.kind == Kind.LIFECYCLE:
         # Everybody's first stage, and what the changed rules make of them, is history and no news.
-        return {"changed": lifecycle.look(between=(part.first, part.last), at=now, is_told=False)}
+        return {"changed": spells.look(between=(part.first, part.last), at=now, cause=spells.Cause.RULES)}
     if run.rule_id is None:
         raise ValueError(f"run {run.pk} has no rule")
     rule = found(TagRule.objects.select_related("tag").filter(pk=run.rule_id))

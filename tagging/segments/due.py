@@ -10,8 +10,9 @@ from django.db import connection
 
 from events import log
 from events.reactors import Batch, Reactor
+from tagging.language.changes import Touched
 from tagging.models import SegmentFill
-from tagging.segments import fills, flips, standings
+from tagging.segments import fills, flips, followers, standings
 from tenants.scope import brand_scope
 
 LIMIT = 2000
@@ -28,7 +29,7 @@ def handle(batch: Batch) -> None:
         # What we write ourselves: a segment asks about another by naming it, not by its events.
         if row.type not in flips.OWN_EVENTS:
             by_type[row.type].add(row.contact_id)
-    if not followed or not by_type:
+    if not by_type or not (followed or _following()):
         return
     # An event that arrived while the reactors were running happened before now, whatever they call now.
     at = max([batch.at, *(row.received_at for row in batch.rows)])
@@ -93,7 +94,15 @@ def take_touches(*, brand_id: int, at: datetime, followed: list[SegmentFill]) ->
         if sources:
             who = set().union(*(by_source[source] for source in sources))
             flips.look_again(fill, who, at=at, cause=flips.ROW, why="、".join(sorted(sources)))
+    for follower, touched in _following() if rows else ():
+        who = set().union(*(who for source, who in by_source.items() if touched.by_source(source) or source == PERSON))
+        follower.look_again(who, at=at)
     return len(rows) == LIMIT
+
+
+def _following() -> list[tuple[followers.Follower, Touched]]:
+    """Who else follows somebody in this brand, and by what."""
+    return [(each, touched) for each in followers.all_of_them() if (touched := each.touched_by()) is not None]
 
 
 def _touched(brand_id: int, at: datetime, followed: list[SegmentFill], _horizon: int | None) -> bool:

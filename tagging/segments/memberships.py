@@ -17,7 +17,7 @@ from scrm.lib.errors import Conflict, FieldError, Invalid, found
 from tagging.language import compiler, references
 from tagging.language.conditions import Names
 from tagging.models import Membership, Segment, SegmentFill
-from tagging.segments import fills, flips
+from tagging.segments import fills, flips, followers
 from tenants import audit
 from tenants.actors import Actor
 from tenants.scope import current_brand_id
@@ -93,9 +93,16 @@ def tree_changed(segment: Segment, *, at: datetime) -> None:
     """The segment's tree has changed: it, and whoever asks about it, is looked at anew. Static ones keep their members.
 
     Called by segments.save, after the new tree is stored."""
-    asking = [other for other in Segment.objects.filter(mode=Mode.DYNAMIC, archived_at=None) if _asks(other, segment)]
+    asking = [
+        other
+        for other in Segment.objects.filter(mode=Mode.DYNAMIC, archived_at=None)
+        if other.pk == segment.pk or _asks(other.tree, segment)
+    ]
     for each in asking:
         fills.begin(each, at=at)
+    for follower in followers.all_of_them():
+        if any(_asks(tree, segment) for _name, tree in follower.trees()):
+            follower.ask_anew(at=at)
 
 
 def archived(segment: Segment, *, at: datetime) -> None:
@@ -224,19 +231,16 @@ def _check_dynamic(tree: Any) -> None:
         raise Invalid(_("这个人群不能设为动态。"), errors=errors, code="tagging.invalid_condition")
 
 
-def _asks(asking: Segment, asked: Segment) -> bool:
-    """Whether the tree of the one names the other, or they are the same."""
-    if asking.pk == asked.pk:
-        return True
-    seen, waiting = {asking.pk}, [asking]
+def _asks(tree: Any, asked: Segment) -> bool:
+    """Whether the tree names the segment, itself or by others that it names."""
+    seen: set[int] = set()
+    waiting = followers.segments_named(tree)
     while waiting:
-        for _path, leaf in compiler.leaves_of(waiting.pop().tree):
-            named = leaf.get("segment_id", leaf.get("id")) if leaf.get("kind") == "segment" else None
-            if named == asked.pk:
-                return True
-            if isinstance(named, int) and named not in seen:
-                seen.add(named)
-                waiting += Segment.objects.filter(pk=named)
+        if asked.pk in waiting:
+            return True
+        seen |= waiting
+        trees = Segment.objects.filter(pk__in=waiting).values_list("tree", flat=True)
+        waiting = set().union(*(followers.segments_named(each) for each in trees)) - seen
     return False
 
 

@@ -14,8 +14,9 @@ from tagging.language.params import is_clean_text
 from tagging.language.readable import sentence
 from tagging.language.sql import prepare
 from tagging.models import Segment
-from tagging.segments import memberships
+from tagging.segments import followers, memberships
 from tagging.segments.explain import Explanation, explain
+from tagging.segments.followers import segments_named
 from tenants import audit
 from tenants.actors import Actor
 from tenants.scope import current_brand_id
@@ -75,7 +76,7 @@ def save(*, name: str, tree: Any, actor: Actor, at: datetime, segment_id: int | 
 def archive(*, segment_id: int, actor: Actor, at: datetime) -> Segment:
     """Put a segment away; pushes that used it keep their snapshot. Scoped; audited. A repeat changes nothing.
 
-    Raises Conflict `tagging.segment_in_use` while another segment asks about it."""
+    Raises Conflict `tagging.segment_in_use` while another segment, or a lifecycle stage, asks about it."""
     segment = _locked(segment_id)
     if segment.archived_at is None:
         _refuse_if_named(segment)
@@ -155,6 +156,16 @@ def _refuse_if_named(segment: Segment) -> None:
             _("人群“%(name)s”被别的人群引用：%(users)s。")
             % {"name": segment.name, "users": _("、").join(user.name for user in users[:5])},
             remedy=_("先从这些人群里去掉引用，再归档。"),
+            code="tagging.segment_in_use",
+        )
+    stages = [
+        name for each in followers.all_of_them() for name, tree in each.trees() if segment.pk in segments_named(tree)
+    ]
+    if stages:
+        raise Conflict(
+            _("人群“%(name)s”被生命周期阶段引用：%(users)s。")
+            % {"name": segment.name, "users": _("、").join(stages[:5])},
+            remedy=_("先移除或修改这些阶段，再归档。"),
             code="tagging.segment_in_use",
         )
 

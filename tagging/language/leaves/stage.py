@@ -33,8 +33,8 @@ class InStage(Condition):
         return exists("tagging_lifecyclespell s", self._spell(leaf, frame))
 
     def touched_by(self, leaf: Leaf) -> changes.Touched:
-        """Every change of a stage is an event."""
-        return changes.by_events("lifecycle_changed")
+        """A move is an event; a first stage, and what changed stages make of somebody, is none."""
+        return changes.by_events("lifecycle_changed") | changes.by_sources("stage")
 
     def next_flip(self, leaf: Leaf, frame: Frame) -> Sql | None:
         """When the beginning of the spell leaves the window."""
