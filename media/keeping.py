@@ -114,7 +114,7 @@ def remove(*, brand_id: int, media_id: int, actor: Actor, at: datetime) -> None:
             after=None,
             at=at,
         )
-    storage().delete(path)
+        _delete_bytes(path)
 
 
 def sweep(*, brand_id: int, at: datetime) -> int:
