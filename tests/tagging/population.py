@@ -9,11 +9,12 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from campaigns.models import Enrolment, Sop, SopVersion
+from campaigns.models import Batch, Delivery, Enrolment, Push, Sop, SopTouch, SopVersion
+from contacts import gone
 from contacts.models import Contact, Follow, GroupChat, GroupMember, Identity
 from events import log
 from points.models import Lot, PointsAccount
-from tagging.models import ContactTag, Tag
+from tagging.models import ContactTag, InterestScore, LifecycleSpell, Tag
 from tests.tagging.reading import COMPARE, NewerKinds, event_id, is_windowed, listed
 
 NOBODY = UUID(int=0)
@@ -36,6 +37,7 @@ class Somebody:
 
     name: str = ""
     gender: int = 0
+    kind: int = 1
     phone: str = ""
     source_state: str = ""
     first_added: timedelta | None = None
@@ -53,6 +55,18 @@ class Somebody:
     """(points that are left, run out in; negative: have)"""
     journeys: dict[int, str] = field(default_factory=dict)
     """index of the SOP → status"""
+    scores: dict[tuple[str, str], tuple[float, timedelta]] = field(default_factory=dict)
+    """(category or product, which) → (score, as of how long ago)"""
+    stage: tuple[str, timedelta] | None = None
+    """the brand's stage, and since how long ago"""
+    stage_before: str | None = None
+    """a spell that has ended"""
+    reached: set[int] = field(default_factory=set)
+    """indexes of the pushes that have a delivery for them"""
+    moved: set[int] = field(default_factory=set)
+    """indexes of the pushes in whose SOP step's crowd they are"""
+    hidden: str = ""
+    """merged or erased: nobody of their own any more, whatever rows still name them"""
     id: int = 0
     """of the contact, once written"""
 
@@ -71,8 +85,16 @@ class World(NewerKinds):
     dissolved: list[bool]
     sops: list[Sop]
     versions: list[SopVersion]
-    segments: dict[int, Any]
+    pushes: list[Push]
+    batches: list[Batch]
+    """one of each push"""
+    today: datetime
+    """the real one"""
+    segments: dict[int, Any] = field(default_factory=dict)
     """trees of the brand's segments by id"""
+    confirmed: list[timedelta | None] = field(default_factory=lambda: [None, None, None])
+    """when the batches were, how long ago"""
+    half_life: timedelta = timedelta(days=14)
 
     def write(self, people: list[Somebody], brand_id: int) -> list[int]:
         """Store them; returns their contact ids in order. In the brand's scope."""
@@ -81,6 +103,7 @@ class World(NewerKinds):
             contact = Contact.objects.create(
                 name=person.name,
                 gender=person.gender,
+                kind=person.kind,
                 phone=person.phone,
                 source_state=person.source_state,
                 first_added_at=_before(self.now, person.first_added),
@@ -110,14 +133,26 @@ class World(NewerKinds):
                 )
             person.id = contact.id
             self._write_belongings(person, len(ids), brand_id)
-        events = []
+        for batch, ago in zip(self.batches, self.confirmed, strict=True):
+            Batch.objects.filter(pk=batch.pk).update(confirmed_at=_before(self.now, ago))
+        events = [log.NewEvent("order_paid", self.now, id=event_id(99, 0), identity=("unionid", "nobody's"))]
         for place, person in enumerate(people):
             for index, each in enumerate(person.events):
                 each.id = event_id(place, index)
                 moment = self.now - each.ago
                 events.append(log.NewEvent(each.type, moment, id=each.id, contact_id=person.id, props=each.props))
         log.write(events, at=self.now)
+        self._hide(people)
         return ids
+
+    def _hide(self, people: list[Somebody]) -> None:
+        with gone.shown():
+            for person in people:
+                into = next((other.id for other in people if other is not person), None)
+                if person.hidden:
+                    merged = into if person.hidden == "merged" else None
+                    erased = self.now if merged is None else None
+                    Contact.objects.filter(pk=person.id).update(gone_at=self.now, merged_into=merged, erased_at=erased)
 
     def _write_belongings(self, person: Somebody, place: int, brand_id: int) -> None:
         for type_ in sorted(person.identities):
@@ -159,9 +194,36 @@ class World(NewerKinds):
                 status=status,
                 entered_at=self.now,
             )
+        self._write_kept(person, brand_id)
+
+    def _write_kept(self, person: Somebody, brand_id: int) -> None:
+        """What rules and pushes have written."""
+        for (kind, key), (score, ago) in person.scores.items():
+            InterestScore.objects.create(
+                brand_id=brand_id, contact_id=person.id, kind=kind, key=key, score=score, as_of=self.now - ago
+            )
+        spell = {"brand_id": brand_id, "contact_id": person.id}
+        if person.stage_before is not None:
+            old = self.now - timedelta(days=500)
+            LifecycleSpell.objects.create(**spell, stage=person.stage_before, since=old, until=old + timedelta(days=1))
+        if person.stage is not None:
+            stage, ago = person.stage
+            LifecycleSpell.objects.create(**spell, stage=stage, since=self.now - ago)
+        for index in person.reached:
+            Delivery.objects.create(
+                brand_id=brand_id,
+                push=self.pushes[index],
+                batch=self.batches[index],
+                contact_id=person.id,
+                staff=self.guides[0],
+                status="planned",
+                updated_at=self.now,
+            )
+        for index in person.moved:
+            SopTouch.objects.create(brand_id=brand_id, push=self.pushes[index], contact_id=person.id)
 
     def holds(self, tree: dict[str, Any], person: Somebody) -> bool:
-        """Whether the tree is true of the person."""
+        """Whether the tree is true of the person, were they somebody."""
         for group, test in (("all", all), ("any", any)):
             if group in tree:
                 return test(self.holds(child, person) for child in tree[group])
@@ -174,10 +236,12 @@ class World(NewerKinds):
         value = {
             "name": person.name or None,
             "gender": person.gender or None,
+            "kind": person.kind,
             "phone": person.phone or None,
             "source_state": person.source_state or None,
             "first_added_at": _before(self.now, person.first_added),
             "last_active_at": _before(self.now, person.last_active),
+            "created_at": self.now - timedelta(days=400),
         }[name]
         op, wanted = leaf["op"], leaf.get("value")
         if op in ("exists", "is_missing"):

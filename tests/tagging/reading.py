@@ -65,7 +65,38 @@ class NewerKinds:
         )
         return has == (leaf.get("op", "has") == "has")
 
+    def _interest(self, leaf, person):
+        kind, name = ("category", "category") if "category" in leaf else ("product", "product_id")
+        enough = any(
+            score * 2 ** (-(ago / self.half_life)) >= leaf["value"] / 100
+            for (of, key), (score, ago) in person.scores.items()
+            if of == kind and key in listed(leaf[name])
+        )
+        return enough == (leaf.get("op", "gte") == "gte")
+
+    def _stage(self, leaf, person):
+        if person.stage is None:
+            return False
+        (stage, ago), (start, end) = person.stage, self._window(leaf)
+        return stage in listed(leaf["stage"]) and (not is_windowed(leaf) or start <= self.now - ago < end)
+
+    def _sop_touch(self, leaf, person):
+        return leaf["push_id"] in {self.pushes[index].pk for index in person.moved}
+
+    def _confirmed(self, leaf, person):
+        start, end = self._window(leaf)
+        return [
+            index
+            for index in person.reached
+            if self.confirmed[index] is not None
+            and start <= self.now - self.confirmed[index] < end
+            and ("channel" not in leaf or leaf["channel"] == self.pushes[index].channel)
+            and ("push_id" not in leaf or self.pushes[index].pk in listed(leaf["push_id"]))
+        ]
+
     def _touch(self, leaf, person):
+        if leaf.get("what") == "confirmed":
+            return COMPARE[leaf["op"]](len(self._confirmed(leaf, person)), leaf["value"])
         where = {name: leaf[name] for name in ("channel", "push_id") if name in leaf}
         touches = self.matching({**leaf, "event": "message_delivered", "where": where}, person)
         if leaf.get("what") == "replied":
@@ -92,9 +123,10 @@ class NewerKinds:
                 return self._is_aged(each, leaf)
             return passes({"prop": prop, "op": leaf["op"], "value": leaf.get("value")}, each.props)
         if agg == "distinct":
-            seen = {repr(e.props[prop]) for e in events if e.props.get(prop) is not None}
+            values = [e.props[prop] for e in events if e.props.get(prop) is not None]
+            seen = {(isinstance(value, bool), value) for value in values}
             return COMPARE[leaf["op"]](len(seen), leaf["value"])
-        numbers = [e.props[prop] for e in events if number(e.props.get(prop)) is not None]
+        numbers = [found for e in events if (found := number(e.props.get(prop))) is not None]
         if agg == "sum":
             return COMPARE[leaf["op"]](sum(numbers), leaf["value"])
         if not numbers:
@@ -257,12 +289,12 @@ def passes(test, props):
             return False
         found = {"contains": wanted in value, "starts_with": value.startswith(wanted)}
         return found[op] if op in found else re.search(wanted, value) is not None
-    return number(value) is not None and COMPARE[op](value, wanted)
+    return number(value) is not None and COMPARE[op](number(value), wanted)
 
 
 def number(value):
-    """A whole number, else None."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    """As a whole number, cut towards zero; None for what is none."""
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def listed(value: Any) -> list[Any]:
