@@ -1,7 +1,9 @@
 """Access tokens and JS-SDK tickets: one per app, shared by all processes, fetched by one of them at a time.
 
 WeCom guards gettoken's frequency and bars an address that asks with wrong secrets too often, so (a) who finds no token
-takes a lease before asking while the others wait for its result, and (b) a refusal is remembered for a minute.
+takes a lease before asking while the others wait for its result, and (b) a refusal is remembered: a wrong secret for
+five seconds, then a minute, then ten; another refusal for a minute. A secret that was changed is another one, of which
+nothing is remembered; one that was mended in WeCom is asked again at once when an operator checks the corp.
 A token that stopped working is dropped only if it is still the one that failed: a slow process must not throw away the
 new token of a quick one.
 
@@ -25,6 +27,10 @@ LEASE_SECONDS = 20
 PATIENCE_SECONDS = 25
 POLL_SECONDS = 0.05
 REFUSAL_SECONDS = 60
+WRONG_SECRET_SECONDS = (5, 60, 600)
+"""after the first refusal, one soon after that, and a third. WeCom's first word may be a slip; but an address that goes
+on asking with wrong secrets is barred for an hour, and with it every corp of the installation (reference §2.1)"""
+WRONG_SECRET = frozenset({40001, 40013, 40091})
 MARGIN_SECONDS = 300
 """a token is renewed this long before WeCom says it ends"""
 LEAST_SECONDS = 30
@@ -41,8 +47,8 @@ class Tokens:
     def __init__(self, *, api_base: str, corpid: str, secret: str, kind: str = "token") -> None:
         digest = hashlib.sha256(f"{api_base}\n{corpid}\n{secret}".encode()).hexdigest()[:32]
         suffix = "" if kind == "token" else f":{kind}"
-        self._token, self._lease, self._refusal = (
-            f"wecom:{name}:{digest}{suffix}" for name in ("token", "lease", "refusal")
+        self._token, self._lease, self._refusal, self._refusals = (
+            f"wecom:{name}:{digest}{suffix}" for name in ("token", "lease", "refusal", "refusals")
         )
         self._api = "gettoken" if kind == "token" else kind
 
@@ -66,10 +72,11 @@ class Tokens:
     def forget(self) -> None:
         """Keep nothing of this secret: the app is not ours any more."""
         _own.forget(self._token)
-        connection().delete(self._token, self._refusal)
+        connection().delete(self._token, self._refusal, self._refusals)
 
     def forget_refusal(self) -> None:
         """Let the next call ask WeCom again, although it refused a moment ago: an operator says it is mended."""
+        _own.forget_refusal(self._token)
         connection().delete(self._refusal)
 
     def _shared(self, fetch: Fetch) -> str:
@@ -98,10 +105,20 @@ class Tokens:
             token, life = self._fetched(fetch)
         except errors.Misconfigured as refusal:
             if refusal.errcode is not None:
-                store.set(self._refusal, refusal.errcode, ex=REFUSAL_SECONDS)
+                store.set(self._refusal, refusal.errcode, ex=self._remembered(store, refusal.errcode))
             raise
         store.set(self._token, token, ex=life)
+        store.delete(self._refusals)
         return token
+
+    def _remembered(self, store: "redis.Redis", errcode: int) -> int:
+        """For how many seconds this refusal stands for WeCom's answer."""
+        if errcode not in WRONG_SECRET:
+            return REFUSAL_SECONDS
+        times = int(store.incr(self._refusals))
+        seconds = WRONG_SECRET_SECONDS[min(times, len(WRONG_SECRET_SECONDS)) - 1]
+        store.expire(self._refusals, 2 * max(seconds, REFUSAL_SECONDS))
+        return seconds
 
     def _fetched(self, fetch: Fetch) -> tuple[str, int]:
         """A new token and the seconds to keep it; this process remembers it at once, should Redis go away now."""
@@ -138,6 +155,11 @@ class _Own:
         """Forget whatever there is."""
         with self._lock:
             self._kept.pop(name, None)
+            self._refused.pop(name, None)
+
+    def forget_refusal(self, name: str) -> None:
+        """Let the next call ask again."""
+        with self._lock:
             self._refused.pop(name, None)
 
     def get(self, name: str, api: str, fetch: Callable[[], tuple[str, int]]) -> str:

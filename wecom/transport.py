@@ -37,6 +37,8 @@ ATTEMPTS = 3
 BACKOFF_SECONDS = 0.3
 CONNECT_SECONDS = 5
 UPLOAD_SECONDS = 60
+ASK_FOR_TOKENS = frozenset({"gettoken", "service/get_suite_token", "service/get_provider_token"})
+"""calls that bring no token of the family they ask for: WeCom cannot mean it when it calls that one bad or expired"""
 
 _FROM_IP = re.compile(r"from ip: ([0-9A-Fa-f.:]+)")
 
@@ -158,6 +160,8 @@ class Transport(WeChatClient):
         """(what an answer that is not a success means, whether sending again is safe and of use)."""
         errcode = int(refusal.errcode)
         act = policy_of(errcode).act
+        if act is Act.TOKEN and api in ASK_FOR_TOKENS:
+            return no_answer(api, repeatable, errcode=errcode), repeatable
         if act is Act.BUSY and not repeatable:
             return no_answer(api, repeatable, errcode=errcode), False
         if act is Act.WAIT and errcode == limits.FREQUENCY_LIMIT:

@@ -43,7 +43,7 @@ def forget() -> None:
     """What a Redis that lost everything knows of WeCom: nothing. Other tests' keys stay as they are."""
     store = connection()
     for key in store.scan_iter("wecom:*"):
-        if key.startswith(("wecom:token:", "wecom:refusal:", "wecom:lease:")) or "127.0.0.1" in key:
+        if key.startswith(("wecom:token:", "wecom:refusal", "wecom:lease:")) or "127.0.0.1" in key:
             store.delete(key)
 
 

@@ -8,9 +8,10 @@ from django.utils import translation
 from bench.crowd import Crowd
 from tests.wecom.conftest import forget
 from tests.wecom.valkey import own_valkey
-from wecom import errors
+from wecom import errors, transport
 from wecom.client import WeComClient
 from wecom.models import Corp
+from wecom.store import connection
 
 
 def gettokens(simulator):
@@ -164,6 +165,42 @@ def test_a_wrong_secret_asks_once_a_minute_not_once_a_call(simulator, link):
         assert refusal.value.problem_code == "wecom.bad_secret"
 
     assert gettokens(simulator) == 1
+
+
+@pytest.mark.parametrize("errcode", [40014, 42001, -1])
+def test_a_wrong_answer_to_gettoken_is_asked_again_and_not_remembered(simulator, link, errcode, monkeypatch):
+    monkeypatch.setattr(transport, "BACKOFF_SECONDS", 0.01)
+    simulator.post("/_sim/faults", {"path": "gettoken", "mode": "errcode", "errcode": errcode, "count": 2})
+    assert link.wecom.follow_users()  # the third try of the same call
+
+    forget()
+    simulator.post("/_sim/faults", {"path": "gettoken", "mode": "errcode", "errcode": errcode, "count": 3})
+    with pytest.raises(errors.Busy):
+        link.wecom.follow_users()
+    assert link.wecom.follow_users()
+
+
+def test_a_secret_refused_by_mistake_is_asked_again_soon_and_a_wrong_one_ever_more_rarely(simulator, link):
+    wrong = WeComClient(corpid=link.corpid, secret="not-the-secret")
+    remembered = []
+    for _time in range(4):
+        with pytest.raises(errors.Misconfigured):
+            wrong.follow_users()
+        tokens = wrong.transport.tokens
+        remembered.append(connection().ttl(tokens._refusal))
+        tokens.forget_refusal()  # as if so long had passed
+
+    assert [round(seconds / 5) * 5 for seconds in remembered] == [5, 60, 600, 600]
+
+
+def test_a_secret_that_was_changed_is_used_at_once_by_everybody(simulator, link):
+    """Another secret of the corp's: what was remembered of the old one is nobody's business."""
+    wrong = WeComClient(corpid=link.corpid, secret="not-the-secret")
+    with pytest.raises(errors.Misconfigured):
+        wrong.follow_users()
+
+    assert link.wecom.follow_users()
+    assert gettokens(simulator) == 2
 
 
 def test_trouble_is_noted_on_the_corp_until_the_call_works_again(simulator, link, cast):
