@@ -35,6 +35,7 @@ DEFAULTS: dict[str, dict[str, str]] = {
     "lifecycle": {"stage": "silent", "silent_days": "30"},
     "points_balance": {"op": "gte", "value": "100"},
     "points_expiring": {"days": "30", "op": "gte", "value": "100"},
+    "tier": {"op": "is", "window": NO_WINDOW},
     "profile": {"field": "first_added_at", "op": "within", "window": "days", "days": "30"},
     "tag": {"op": "has", "window": NO_WINDOW},
     "lost": {"op": "is_not", "window": NO_WINDOW},
@@ -287,6 +288,7 @@ LAYOUT: dict[str, tuple[str, ...]] = {
     "touch": ("window", "what", "channel", "push_id", "op", "value"),
     "journey": ("op", "sop_id", "state"),
     "segment": ("op", "segment_id"),
+    "tier": ("op", "tier", "window"),
 }
 
 

@@ -45,6 +45,7 @@ _ORDER = {"order_no": "text", "amount_fen": "int", "category": "text", "product_
 _TAG = {"tag_id": "int", "tag": "text", "source": "text"}
 _SEGMENT = {"segment_id": "int", "segment": "text", "version": "int", "reason": "text"}
 _POINTS = {"points": "int", "balance": "int", "reason": "text"}
+_TIER = {"from": "text", "to": "text", "direction": "text", "reason": "text", "metric": "int"}
 
 BUILT_IN: dict[str, EventType] = {
     kind.name: kind
@@ -134,6 +135,7 @@ BUILT_IN: dict[str, EventType] = {
         EventType("lifecycle_changed", gettext_lazy("阶段变更"), "system", {"from": "text", "to": "text"}),
         EventType("points_earned", gettext_lazy("获得积分"), "system", _POINTS),
         EventType("points_spent", gettext_lazy("消耗积分"), "system", _POINTS),
+        EventType("tier_changed", gettext_lazy("等级变更"), "system", _TIER),
     )
 }
 

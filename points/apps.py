@@ -9,8 +9,12 @@ class PointsConfig(AppConfig):
     def ready(self) -> None:
         from events import reactors
         from points import conditions, erasure, merging, rules
+        from points.tiers import merging as tier_merging
+        from points.tiers import reactor as tier_reactor
 
         reactors.register(reactors.Reactor(name=rules.REACTOR, types=None, handle=rules.react))
+        reactors.register(tier_reactor.REACTOR)
         conditions.register()
         merging.register_own()
+        tier_merging.register_own()
         erasure.register_own()

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from tagging.language import changes, compare, conditions, windows
+from points.tiers.condition import REFERENCE, InTier
+from tagging.language import changes, compare, conditions, references, windows
 from tagging.language.conditions import Condition, Frame, Leaf, Names
 from tagging.language.params import Param
 from tagging.language.sql import Sql, all_of
@@ -174,3 +175,5 @@ def register() -> None:
     """Called when the app is ready."""
     conditions.register(PointsBalance())
     conditions.register(PointsExpiring())
+    conditions.register(InTier())
+    references.register("tier", REFERENCE)

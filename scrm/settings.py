@@ -177,6 +177,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "contacts-sync": {"task": "contacts.tasks.sync_due", "schedule": timedelta(minutes=1)},
     "contacts-reconcile": {"task": "contacts.tasks.reconcile_due", "schedule": timedelta(minutes=5)},
     "campaigns-tick": {"task": "campaigns.tasks.tick", "schedule": timedelta(seconds=3)},
+    "points-tiers": {"task": "points.tasks.tiers_tick", "schedule": timedelta(seconds=5)},
     "points-expiry": {"task": "points.tasks.expire_due", "schedule": timedelta(minutes=10)},
     "tagging-segments": {"task": "tagging.tasks.tick", "schedule": timedelta(seconds=2)},
     "tagging-expiry": {"task": "tagging.tasks.sweep_expired", "schedule": timedelta(minutes=1)},

@@ -15,8 +15,10 @@ MAX_VALUES = 100
 MAX_TEXT = 200
 
 
-REFERENCES = ("tag", "staff", "store", "group", "segment", "push", "sop")
+REFERENCES = ("tag", "staff", "store", "group", "segment", "push", "sop", "tier")
 """types whose value is the id of a row of the brand; apps to the right say how to look theirs up (references)"""
+CODED = ("tier",)
+"""of these the value is not a number but a code, a text"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ def _missing(param: Param, path: str) -> FieldError:
 
 
 def _check_one(param: Param, value: Any, path: str) -> Iterator[FieldError]:
-    if param.type == "int" or param.is_reference:
+    if param.type == "int" or (param.is_reference and param.type not in CODED):
         low = 1 if param.is_reference else param.minimum
         if not is_whole(value):
             yield _wrong_type(param, value, path)
@@ -146,7 +148,7 @@ def _check_one(param: Param, value: Any, path: str) -> Iterator[FieldError]:
 
 
 def _is_of(kind: str, value: Any) -> bool:
-    if kind == "text":
+    if kind == "text" or kind in CODED:
         return is_clean_text(value)
     if kind == "bool":
         return isinstance(value, bool)
@@ -185,5 +187,6 @@ def _wanted(param: Param) -> str:
         "segment": _("填人群的 id。"),
         "push": _("填推送的 id。"),
         "sop": _("填流程的 id。"),
+        "tier": _("填等级的代号。"),
     }
     return wanted.get(param.type, _("填一个值。"))
