@@ -44,7 +44,8 @@ def stages(request: BrandRequest) -> HttpResponse:
     kept = lifecycle.stages()
     context |= {
         "stages": [(stage, segments.sentence(stage.tree)) for stage in kept],
-        "matrix": _matrix(kept, start=start, end=now) if began and kept else None,
+        "matrix": (matrix := _matrix(kept, start=start, end=now) if began and kept else []),
+        "has_placed": any(row.get("apart") and row["name"] != _apart()[lifecycle.NEWCOMERS] for row in matrix),
         "running": [run for run in rerun.open_runs() if run.kind == "lifecycle"],
         "start": start,
         "span": span,
@@ -97,13 +98,16 @@ def lost(request: BrandRequest) -> HttpResponse:
 
 
 def _matrix(kept: list[LifecycleStage], *, start: datetime, end: datetime) -> list[dict[str, Any]]:
-    """One row a stage: its name, how many were in it at the start, and a cell for each stage at the end."""
+    """One row a stage: its name, how many were in it at the start, and a cell for each stage at the end.
+
+    Then, apart, who has not moved: newcomers, and those whom a run has placed."""
     counts = lifecycle.matrix(start=start, end=end)
     names = lifecycle.labels()
-    seen = {key for pair in counts for key in pair} - {"-"}
+    apart = _apart()
+    seen = {key for pair in counts for key in pair} - apart.keys()
     columns = [stage.key for stage in kept] + sorted(seen - {stage.key for stage in kept})
     rows = []
-    for source in [*columns, "-"]:
+    for source in [*columns, *apart]:
         total = sum(counts.get((source, target), 0) for target in columns)
         if total == 0 and source not in names:
             continue
@@ -116,13 +120,22 @@ def _matrix(kept: list[LifecycleStage], *, start: datetime, end: datetime) -> li
             }
             for target in columns
         ]
-        label = pgettext("lifecycle", "之后新来的") if source == "-" else str(names.get(source, source))
-        rows.append({"name": label, "total": total, "cells": cells})
+        label = apart.get(source) or str(names.get(source, source))
+        rows.append({"name": label, "total": total, "cells": cells, "apart": source in apart})
     ends = [
-        {"name": str(names.get(key, key)), "n": sum(counts.get((source, key), 0) for source in [*columns, "-"])}
+        {"name": str(names.get(key, key)), "n": sum(n for (_source, target), n in counts.items() if target == key)}
         for key in columns
     ]
     return [{"heads": ends}, *rows]
+
+
+def _apart() -> dict[str, str]:
+    """Rows of the matrix that are no stage."""
+    return {
+        lifecycle.NEWCOMERS: pgettext("lifecycle", "之后新来的"),
+        lifecycle.FIRST: pgettext("lifecycle", "首次划分的"),
+        lifecycle.REPLACED: pgettext("lifecycle", "改阶段后重新划分的"),
+    }
 
 
 def _wanted(request: BrandRequest) -> list[lifecycle.Stage]:

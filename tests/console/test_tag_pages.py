@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from contacts.models import Contact
 from tagging import tags
 from tagging.models import ContactTag, CorpTag, LifecycleStage, Segment, TagGroup, TagLibrary, TagRule
-from tagging.rules import lifecycle, rerun
+from tagging.rules import lifecycle, rerun, spells
 from tenants.actors import SYSTEM
 from tenants.models import Seat, User
 from tenants.roles import Role
@@ -69,9 +70,25 @@ def test_stages_are_begun_added_and_removed_and_the_matrix_is_shown(cast, alice)
     rerun.run_to_end(brand_id=cast.brand.id, run_id=run.pk, now=timezone.now())
     shown = alice.get(at(cast, "lifecycle/")).content.decode()
     assert "100%" in shown
+    assert "之后新来的" not in shown, "who was there before the stages has not arrived"
     alice.post(at(cast, "lifecycle/"), {"what": "remove", "key": f"segment_{cast.segment.pk}"})
     with brand_scope(cast.brand.id):
         assert not LifecycleStage.objects.filter(name="大家").exists()
+
+
+def test_who_was_placed_by_a_run_stands_apart_in_the_matrix(cast, alice):
+    cast.contact(at=timezone.now() - timedelta(days=9))
+    cast.contact(at=timezone.now() - timedelta(days=9))
+    alice.post(at(cast, "lifecycle/"), {"what": "begin"})
+    with brand_scope(cast.brand.id):
+        first, _second = Contact.objects.order_by("id").values_list("id", flat=True)
+        spells.look(contact_ids=[first], at=timezone.now() - timedelta(hours=1), cause="event")
+        (run,) = rerun.open_runs()
+    rerun.run_to_end(brand_id=cast.brand.id, run_id=run.pk, now=timezone.now())
+    shown = alice.get(at(cast, "lifecycle/")).content.decode()
+    assert "首次划分的" in shown
+    assert "不算迁移" in shown
+    assert "之后新来的" not in shown
 
 
 def test_corp_tags_are_tied_shadowed_and_untied(cast, alice):
