@@ -1,13 +1,23 @@
-"""How tags follow a merge of contacts: both persons' tags, each with its evidence and the later expiry."""
+"""How tags follow a merge of contacts: both persons' tags, each with its evidence and the later expiry; and how stays
+in segments do: who was in with both numbers is in once."""
 
 from contacts.merging import FROM, Moves, Pairs, register
 from contacts.merging.followers import JOURNAL
 from tagging.models import ContactTag
 
 KIND = "tagging_contacttag.union"
+ENDED = "tagging_membership.ended"
 
 # A tag that has run out counts as gone: then the other's row is the whole truth.
 _DEAD = "(s.expires_at IS NOT NULL AND s.expires_at <= %(at)s)"
+_LOOK_AGAIN = """
+INSERT INTO tagging_contacttouch (brand_id, contact_id, source, txid)
+SELECT %(brand)s, c.id, 'person', pg_current_xact_id()::text::bigint
+FROM unnest(%(losers)s::bigint[] || %(survivors)s::bigint[]) AS c (id)
+WHERE EXISTS (SELECT FROM tagging_followed_brands() AS f (brand_id) WHERE f.brand_id = %(brand)s)
+ON CONFLICT DO NOTHING
+"""
+"""Events changed hands, which no trigger sees: segments and stages look at both."""
 _LATER = (
     "CASE WHEN s.expires_at IS NULL OR l.expires_at IS NULL THEN NULL ELSE GREATEST(s.expires_at, l.expires_at) END"
 )
@@ -64,9 +74,57 @@ class Tags:
         )
 
 
+class Stays:
+    """Stays in segments move; of a segment that knew both, the loser's stay with the loser, and end if they were open.
+
+    Nobody has left: so the log is not told, and a split opens them again as they were."""
+
+    name = "tagging_membership"
+    _moves = Moves(
+        "tagging_membership",
+        "tagging_membership",
+        [("segment_id", "bigint"), ("entered_at", "timestamptz")],
+        unique=[["segment_id"]],
+    )
+
+    def merge(self, pairs: Pairs) -> None:
+        """Move what does not meet another, end the rest."""
+        pairs.write(_LOOK_AGAIN)
+        self._moves.merge(pairs)
+        opened = f"""{FROM} JOIN tagging_membership t
+            ON t.brand_id = %(brand)s AND t.contact_id = p.loser AND t.left_at IS NULL"""
+        select = f"""SELECT p.merge_id, jsonb_build_object('segment_id', t.segment_id, 'entered_at', t.entered_at)
+            FROM {opened}"""  # noqa: S608
+        if pairs.write(JOURNAL.format(select=select), kind=ENDED):
+            pairs.write(
+                f"""UPDATE tagging_membership m
+                    SET left_at = greatest(%(at)s, t.entered_at + interval '1 microsecond'),
+                        left_version = t.entered_version, left_reason = '{{"cause": "merged"}}'
+                    FROM {opened}
+                    WHERE m.brand_id = %(brand)s AND m.contact_id = p.loser AND m.segment_id = t.segment_id
+                      AND m.entered_at = t.entered_at"""  # noqa: S608
+            )
+
+    def split(self, pairs: Pairs) -> None:
+        """Back, and open again."""
+        pairs.write(_LOOK_AGAIN)
+        self._moves.split(pairs)
+        pairs.write(
+            f"""UPDATE tagging_membership m SET left_at = NULL, left_version = NULL, left_reason = NULL
+                FROM {FROM}
+                JOIN contacts_mergemoved j ON j.brand_id = %(brand)s AND j.merge_id = p.merge_id AND j.kind = '{ENDED}'
+                CROSS JOIN LATERAL jsonb_to_recordset(j.rows) AS k (segment_id bigint, entered_at timestamptz)
+                WHERE m.brand_id = %(brand)s AND m.contact_id = p.loser AND m.segment_id = k.segment_id
+                  AND m.entered_at = k.entered_at AND m.left_reason = '{{"cause": "merged"}}'
+                  AND NOT EXISTS (SELECT FROM tagging_membership o WHERE o.brand_id = %(brand)s
+                    AND o.contact_id = p.loser AND o.segment_id = k.segment_id AND o.left_at IS NULL)"""  # noqa: S608
+        )
+
+
 def register_own() -> None:
     """Called when the app starts."""
     register(Tags(), tables=["tagging_contacttag"])
+    register(Stays(), tables=["tagging_membership"])
     # The survivor's own history goes on; the loser's stays with them, and comes back with them after a split.
     register(
         Moves(
