@@ -7,7 +7,7 @@ class CampaignsConfig(AppConfig):
     verbose_name = _("触达")
 
     def ready(self) -> None:
-        from campaigns import conditions, erasure, merging, sop, welcome
+        from campaigns import conditions, erasure, media_use, merging, sop, welcome
         from events import reactors
 
         reactors.register(reactors.Reactor(name=sop.REACTOR, types=None, handle=sop.react))
@@ -15,3 +15,4 @@ class CampaignsConfig(AppConfig):
         welcome.register()
         merging.register_own()
         erasure.register_own()
+        media_use.register_own()

@@ -80,16 +80,19 @@ class Touch(Condition):
         return _confirmed(leaf, frame, op, value)
 
     def touched_by(self, leaf: Leaf) -> changes.Touched:
-        """Deliveries; of replies, every act of the contact."""
+        """Deliveries; of replies, every act of the contact; of confirmations, the guide's."""
         if leaf.get("what") == "confirmed":
-            return changes.by_sources("outreach") | changes.by_events("message_delivered", "message_failed")
+            return changes.by_sources("outreach")
         return changes.ANYTHING if leaf.get("what") == "replied" else changes.by_events("message_delivered")
 
     def next_flip(self, leaf: Leaf, frame: Frame) -> Sql | None:
         """When a delivery leaves the window."""
         if leaf.get("what") == "confirmed":
-            return super().next_flip(leaf, frame)
-        return any_flip({**leaf, "event": "message_delivered"}, frame, ["message_delivered"])
+            return _confirmed_flip(leaf, frame)
+        flip = any_flip({**leaf, "event": "message_delivered"}, frame, ["message_delivered"])
+        if flip is None or leaf.get("what") != "replied":
+            return flip
+        return changes.earliest([flip, _reply_to_come(frame)])
 
     def actual(self, leaf: Leaf, frame: Frame) -> Sql:
         """{count, last_at, event_ids}; of confirmed: {count, last_at, pushes}."""
@@ -219,9 +222,23 @@ def _replied(frame: Frame) -> Sql:
                 "r.occurred_at > e.occurred_at AND r.occurred_at <= e.occurred_at + %s", (timedelta(hours=REPLY_HOURS),)
             ),
             Sql("r.occurred_at < %s", (frame.at,)),
-            Sql("(r.type = ANY (%s) OR starts_with(r.type, 'x_'))", (sorted(BY_THE_CONTACT),)),
+            _own_act(),
             *frame.known("r"),
         ],
+    )
+
+
+def _own_act() -> Sql:
+    return Sql("(r.type = ANY (%s) OR starts_with(r.type, 'x_'))", (sorted(BY_THE_CONTACT),))
+
+
+def _reply_to_come(frame: Frame) -> Sql:
+    """When an act whose moment is to come counts as a reply."""
+    ahead = Sql(f"r.contact_id = {frame.alias}.id AND r.occurred_at >= %s", (frame.at,))
+    where = all_of([Sql("r.brand_id = %s", (frame.brand_id,)), ahead, _own_act(), *frame.known("r")])
+    return Sql(
+        f"(SELECT min(r.occurred_at) + {changes.TICK} FROM events_event r WHERE {where.text})",  # noqa: S608
+        where.params,
     )
 
 
@@ -232,7 +249,12 @@ _TABLES = (
 
 
 def _deliveries(leaf: Leaf, frame: Frame) -> list[Sql]:
-    made = [Sql("d.brand_id = %s", (frame.brand_id,)), *windows.inside("b.confirmed_at", frame.window(leaf))]
+    return [*_asked(leaf, frame), *windows.inside("b.confirmed_at", frame.window(leaf))]
+
+
+def _asked(leaf: Leaf, frame: Frame) -> list[Sql]:
+    """Deliveries of the channel and pushes, whenever they were confirmed."""
+    made = [Sql("d.brand_id = %s", (frame.brand_id,))]
     if leaf.get("channel") is not None:
         made.append(Sql("p.channel = %s", (leaf["channel"],)))
     if leaf.get("push_id") is not None:
@@ -248,6 +270,15 @@ def _confirmed(leaf: Leaf, frame: Frame, op: str, value: int) -> Sql:
         (*where.params, value),
     )
     return exists(grouped, [Sql(f"s.contact_id = {frame.alias}.id")])
+
+
+def _confirmed_flip(leaf: Leaf, frame: Frame) -> Sql:
+    """When a confirmation leaves the window."""
+    flip, where = changes.row_flip(leaf, frame, "b.confirmed_at"), all_of(_asked(leaf, frame))
+    return Sql(
+        f"(SELECT min({flip.text}) FROM {_TABLES} WHERE {where.text} AND d.contact_id = {frame.alias}.id)",  # noqa: S608
+        (*flip.params, *where.params),
+    )
 
 
 def _stands(state: str, frame: Frame) -> list[Sql]:

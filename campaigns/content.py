@@ -11,7 +11,10 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from campaigns import attached, media_use
 from campaigns.models import Channel, Content, Push, Variant
+from media import keeping
+from media.models import Kept
 from scrm.lib.errors import Conflict, FieldError, Invalid, found
 from tenants import audit
 from tenants.actors import Actor
@@ -90,9 +93,11 @@ def save(
     before = None if content_id is None else _state(content)
     if content_id is not None:
         _refuse_while_used(content, channel)
+    content.media_ends_at = media_use.ends_at(before=content, attachments=attachments, at=at)
     content.name, content.channel, content.text = name.strip(), channel, text
     content.attachments = [dict(item) for item in attachments]
     content.save()
+    media_use.note(content=content, at=at)
     audit.record(
         actor=actor,
         action="content.save",
@@ -119,7 +124,7 @@ def _refuse_while_used(content: Content, channel: str) -> None:
 
 
 def check(*, name: str, channel: str, text: str, attachments: Sequence[Mapping[str, Any]]) -> list[FieldError]:
-    """What WeCom or we would refuse, field by field (`attachments.0.link.title`); empty when it can be sent."""
+    """What WeCom or we would refuse, field by field (`attachments.0.link.title`); empty when it can be sent. Scoped."""
     if channel not in Channel.values:
         return [
             FieldError("channel", "content.channel_unknown", _("没有这个渠道。"), _("可选：单聊、客户群、朋友圈。"))
@@ -139,8 +144,9 @@ def check(*, name: str, channel: str, text: str, attachments: Sequence[Mapping[s
                 _("请删减附件，或分成两条推送。"),
             )
         )
+    known = keeping.by_ids(attached.named(attachments))
     for index, item in enumerate(attachments):
-        errors += _attachment(f"attachments.{index}", item, FORMS[channel])
+        errors += _attachment(f"attachments.{index}", item, channel, known)
     if channel == Channel.MOMENTS:
         errors += _moments_mix(attachments)
     return errors
@@ -180,7 +186,8 @@ def _moments_text(text: str) -> Iterator[FieldError]:
         )
 
 
-def _attachment(path: str, item: Any, forms: Mapping[str, tuple[Field, ...]]) -> Iterator[FieldError]:
+def _attachment(path: str, item: Any, channel: str, known: Mapping[int, Kept]) -> Iterator[FieldError]:
+    forms = FORMS[channel]
     kind = str(item.get("msgtype")) if isinstance(item, Mapping) else ""
     if kind not in forms:
         yield FieldError(
@@ -194,13 +201,20 @@ def _attachment(path: str, item: Any, forms: Mapping[str, tuple[Field, ...]]) ->
     if not isinstance(body, Mapping):
         yield FieldError(f"{path}.{kind}", "content.attachment_form", _("附件缺少 %s 的内容。") % kind)
         return
-    for unknown in sorted({*(set(item) - {"msgtype", kind}), *(set(body) - {field.name for field in forms[kind]})}):
+    ways = attached.ways(channel, kind)
+    fields = {field.name for field in forms[kind]} | ({attached.MEDIA} if ways else set())
+    for unknown in sorted({*(set(item) - {"msgtype", kind}), *(set(body) - fields)}):
         yield FieldError(
             f"{path}.{unknown}", "content.field_unknown", _("附件没有 %s 这个字段。") % unknown, _("请去掉它。")
         )
+    names_kept = attached.MEDIA in body
+    filled = {way.field for way in ways} if names_kept else set()
     for field in forms[kind]:
-        yield from _value(f"{path}.{kind}.{field.name}", field, body.get(field.name, ""))
-    if kind == "image" and not body.get("media_id") and not body.get("pic_url") and not forms[kind][0].required:
+        if field.name not in filled:
+            yield from _value(f"{path}.{kind}.{field.name}", field, body.get(field.name, ""))
+    if names_kept:
+        yield from attached.check(f"{path}.{kind}", kind, body, channel, known)
+    elif kind == "image" and not body.get("media_id") and not body.get("pic_url") and not forms[kind][0].required:
         yield FieldError(f"{path}.image", "content.image_missing", _("图片既没有素材也没有地址。"), _("请上传图片。"))
 
 

@@ -73,7 +73,7 @@ def look(*, data: bytes, name: str, kind: str = "") -> Look:
     return Look(kind, name, mime)
 
 
-def unfit(*, kind: str, size: int, width: int | None, height: int | None, seconds: float | None, form: str) -> str:
+def unfit(*, size: int, width: int | None, height: int | None, seconds: float | None, form: str) -> str:
     """Why a kept file cannot be used in this form, with the remedy, in the reader's language; empty when it can."""
     if form == Form.URL and size > URL_LARGEST:
         return _("封面图超过 2 MB。请压缩后重新上传。")

@@ -99,5 +99,5 @@ def test_a_name_is_only_a_name(name, kept):
     ],
 )
 def test_what_a_form_takes(fields, form, fits):
-    about = {"kind": "image", "size": 1000, "width": None, "height": None, "seconds": None, **fields}
+    about = {"size": 1000, "width": None, "height": None, "seconds": None, **fields}
     assert (unfit(form=form, **about) == "") is fits
