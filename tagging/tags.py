@@ -16,7 +16,7 @@ from tagging import giving
 from tagging.language.params import is_clean_text, is_whole
 from tagging.models import ContactTag, Tag
 from tenants import audit
-from tenants.actors import Actor
+from tenants.actors import SYSTEM, Actor
 from tenants.scope import current_brand_id
 
 MAX_NAME = 30
@@ -103,7 +103,8 @@ def give(
                 FieldError("expires_at", "tagging.past_expiry", _("到期时间已经过去。"), _("填将来的时间，或不填。"))
             ],
         )
-    gifts = [Gift(contact_id, expires_at, {"actor": actor.id}) for contact_id in contact_ids]
+    who = {"actor": actor.id} | ({"actor_label": actor.label} if actor is not SYSTEM and actor.label else {})
+    gifts = [Gift(contact_id, expires_at, who) for contact_id in contact_ids]
     given = give_gifts(tag=tag, gifts=gifts, source=source, at=at)
     audit.record(
         actor=actor,

@@ -11,13 +11,15 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from console import people
-from console.events import sentence
+from console import one_contact, people
+from console.events import ended, sentence
 from console.site import BrandRequest, page, part, render, told
 from contacts import erasure, gone
 from events.models import Event
 from points import ledger
-from tagging import tags
+from scrm.lib.errors import found
+from tagging import of_contact, tags
+from tagging.models import ContactTag
 from tenants.roles import Capability, Role
 
 READ = Capability.READ_CONTACTS
@@ -40,41 +42,80 @@ def contact_list(request: BrandRequest) -> HttpResponse:
 
 @page("contacts/<int:contact_id>/", name="contact", needs=READ)
 def contact_page(request: BrandRequest, contact_id: int) -> HttpResponse:
-    """客户 360°. The number of a merged contact leads to the one it was merged into."""
+    """客户 360°. The number of a merged contact leads to the one it was merged into.
+
+    The shell; identities, interests, dealings and the timeline are fetched by the page as parts of it."""
     now = timezone.now()
     meant = gone.current([contact_id]).get(contact_id, contact_id)
     if meant != contact_id:
         return HttpResponseRedirect(reverse("admin:contact", args=[meant]))
     contact = people.the_contact(place=request.place, contact_id=contact_id)
-    context: dict[str, Any] = {"card": people.card(contact=contact, brand=request.brand, at=now), "contact": contact}
-    context["name_to_type"] = erasure.name_to_type(contact)
+    card = one_contact.card(contact=contact, brand=request.brand, at=now)
+    context: dict[str, Any] = {
+        "card": card,
+        "contact": contact,
+        "losses": [(" · ".join(ended(str(loss.staff or ""), loss.by)), loss.at) for loss in card.losses],
+        "standing": of_contact.standing(contact, at=now),
+        "name_to_type": erasure.name_to_type(contact),
+    }
     if request.place.may(Capability.READ_POINTS):
         context["points"] = ledger.statement(contact_id=contact_id, at=now)
-        context["entries"] = people.entries(contact_id=contact_id)
     if request.place.may(Capability.WRITE_SEGMENTS):
-        held = {line.tag_id for line in context["card"].tags}
+        held = {line.tag_id for line in card.tags}
         context["other_tags"] = [tag for tag in people.choices()["tags"] if tag.pk not in held]
     return render(request, "contact.html", context, title=contact.name or _("未命名客户"))
+
+
+@page("contacts/<int:contact_id>/interests/", name="contact-interests", needs=READ)
+def interests(request: BrandRequest, contact_id: int) -> HttpResponse:
+    """What the contact is drawn to, and what that comes from."""
+    people.the_contact(place=request.place, contact_id=contact_id)
+    drawn = of_contact.drawn_to(contact_id, at=timezone.now())
+    names = {"category": pgettext("console", "品类"), "product": pgettext("console", "商品")}
+    blocks = [(names[kind], some, some[0].score) for kind, some in drawn.items() if some]
+    return part(request, "interests.html", {"blocks": blocks})
+
+
+@page("contacts/<int:contact_id>/dealings/", name="contact-dealings", needs=READ)
+def dealings(request: BrandRequest, contact_id: int) -> HttpResponse:
+    """Orders, points, touches, SOPs and segments."""
+    contact = people.the_contact(place=request.place, contact_id=contact_id)
+    context: dict[str, Any] = {"deal": one_contact.dealings(contact_id), "contact": contact}
+    if request.place.may(Capability.READ_POINTS):
+        context["points"] = ledger.statement(contact_id=contact_id, at=timezone.now())
+        context["entries"] = people.entries(contact_id=contact_id)
+    return part(request, "dealings.html", context)
+
+
+@page("contacts/<int:contact_id>/tags/<int:tag_id>/evidence/", name="contact-evidence", needs=READ)
+def evidence(request: BrandRequest, contact_id: int, tag_id: int) -> HttpResponse:
+    """The events that a tag rests on."""
+    people.the_contact(place=request.place, contact_id=contact_id)
+    line = found(ContactTag.objects.select_related("rule").filter(contact=contact_id, tag=tag_id))
+    return part(request, "evidence.html", {"lines": _lines(one_contact.evidence(contact_id=contact_id, line=line))})
 
 
 @page("contacts/<int:contact_id>/timeline/", name="contact-timeline", needs=READ)
 def timeline(request: BrandRequest, contact_id: int) -> HttpResponse:
     """A piece of the timeline, grouped by the brand's days."""
     people.the_contact(place=request.place, contact_id=contact_id)
-    kind = request.GET.get("kind", "")
-    rows, more = people.timeline(contact_id=contact_id, kind=kind, before=people.opened(request.GET.get("before", "")))
+    kind, before = request.GET.get("kind", ""), people.opened(request.GET.get("before", ""))
+    rows, more = one_contact.timeline(contact_id=contact_id, kind=kind, before=before)
+    days = groupby(_lines(rows), key=lambda line: timezone.localtime(line["at"]).date())
     context = {
-        "days": _by_day(rows),
+        "days": [(day, list(of_day)) for day, of_day in days],
         "more": people.closed(rows[-1].occurred_at, rows[-1].id) if more else "",
-        "first": "before" not in request.GET,
+        "first": before is None,
         "kind": kind,
         "contact_id": contact_id,
         "kinds": [
             ("", _("全部")),
             ("own", pgettext("console", "行为")),
-            ("touch", pgettext("console", "触达")),
             ("order", _("订单")),
+            ("relation", _("好友与群")),
+            ("touch", pgettext("console", "触达")),
             ("points", _("积分")),
+            ("change", _("标签与资料")),
         ],
     }
     return part(request, "timeline.html", context)
@@ -114,12 +155,10 @@ def _narrowed(query: QueryDict) -> bool:
     return any(query.get(name) for name in ("q", "guide", "store", "tag", "segment", "state"))
 
 
-def _by_day(rows: Sequence[Event]) -> list[tuple[Any, list[dict[str, Any]]]]:
-    staff = people.names_of_staff({row.props["staff_id"] for row in rows if isinstance(row.props.get("staff_id"), int)})
-    kind_of = {name: kind for kind, names in people.KINDS.items() for name in names}
-    lines: list[dict[str, Any]] = [
-        {"at": row.occurred_at, "text": sentence(row, staff), "kind": kind_of.get(row.type, ""), "event": row}
-        for row in rows
+def _lines(events: Sequence[Event]) -> list[dict[str, Any]]:
+    names = one_contact.names_in(events)
+    kinds = one_contact.KIND_OF
+    return [
+        {"at": row.occurred_at, "text": sentence(row, names), "kind": kinds.get(row.type, "own"), "event": row}
+        for row in events
     ]
-    days = groupby(lines, key=lambda line: timezone.localtime(line["at"]).date())
-    return [(day, list(of_day)) for day, of_day in days]

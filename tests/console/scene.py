@@ -52,6 +52,7 @@ def made(cast: Cast) -> Scene:
     contact = cast.contact(NAME, phone=PHONE, at=now - timedelta(days=40))
     with brand_scope(brand.pk):
         tag = tags.create(name="婴童", group="兴趣", actor=alice, at=now)
+        tags.give(tag_id=tag.pk, contact_ids=[contact.pk], actor=alice, at=now)
         tree = {"all": [{"kind": "profile", "field": "name", "op": "contains", "value": "小满"}]}
         segment = segments.save(name="甲乙丙人群", tree=tree, actor=alice, at=now)
         said = content.save(name="会员日", channel="single", text="会员日签到送积分", actor=alice, at=now)
@@ -86,6 +87,7 @@ def made(cast: Cast) -> Scene:
     seat = Seat.objects.get(user=cast.alice.user)
     ids = {
         "contact_id": contact.pk,
+        "tag_id": tag.pk,
         "segment_id": segment.pk,
         "push_id": draft.pk,
         "rule_id": rule.pk,
