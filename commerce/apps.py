@@ -7,8 +7,9 @@ class CommerceConfig(AppConfig):
     verbose_name = _("订单")
 
     def ready(self) -> None:
-        """Keep orders from the log."""
-        from commerce import orders
+        """Keep orders from the log, and have them follow a merge."""
+        from commerce import merging, orders
         from events import reactors
 
         reactors.register(orders.REACTOR)
+        merging.register_own()
