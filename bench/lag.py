@@ -27,7 +27,7 @@ from events import log, reactors
 from scrm.runtime import environment, programs
 from scrm.runtime.programs import Program
 from tagging.models import SegmentFill
-from tagging.rules import rules
+from tagging.rules import reacting, rules
 from tagging.segments import memberships, segments
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
@@ -151,7 +151,7 @@ def _rules(admin: Admin, made: Big) -> Measure:
         nonlocal read
         while read < events:
             progress = reactors.react(
-                brand_id=made.brand_id, reactor=rules.REACTOR.name, at=timezone.now(), horizon=horizon
+                brand_id=made.brand_id, reactor=reacting.REACTOR.name, at=timezone.now(), horizon=horizon
             )
             read += progress.read
             if not progress.more:

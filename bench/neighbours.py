@@ -18,7 +18,7 @@ from events.reactors import Batch, EventRow
 from scrm.runtime import environment
 from tagging.language import compiler
 from tagging.language.sql import prepare
-from tagging.rules import rules
+from tagging.rules import reacting, rules
 from tagging.segments import segments
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
@@ -69,7 +69,7 @@ def asked(made: Big) -> Small:
 
     def ruled() -> None:
         with brand_scope(brand_id):
-            rules.handle(Batch(brand_id, rows, at))
+            reacting.handle(Batch(brand_id, rows, at))
 
     ruled()  # the tags are given once; from then on it is counting
     found: Small = {}

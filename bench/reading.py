@@ -12,12 +12,12 @@ from bench.scratch import Admin
 from events import reactors
 from points import rules as earning
 from tagging import tags
-from tagging.rules import rules
+from tagging.rules import reacting, rules
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 
 CONTACTS, EVENTS = 20_000, 100_000
-REACTORS = (rules.REACTOR.name, earning.REACTOR)
+REACTORS = (reacting.REACTOR.name, earning.REACTOR)
 EFFECTS = ("tagging_contacttag", "points_pointsaccount", "points_transfer", "events_reactorcursor")
 LIMIT = 2000
 FIRST = "00000000-0000-0000-0000-000000000000"

@@ -8,7 +8,7 @@ from bench.people import CATEGORIES, People
 from bench.scratch import Admin
 from events import reactors
 from tagging import exclusion, tags
-from tagging.rules import interests, rules
+from tagging.rules import interests, reacting, rules
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 
@@ -25,7 +25,7 @@ def measure(admin: Admin, scale: float, rounds: int) -> list[Measure]:
     made = _rules(crowd)
     ((horizon,),) = admin.rows("SELECT max(txid) + 1 FROM events_event")
     results = []
-    for name, label in ((rules.REACTOR.name, f"{made} tag rules"), (interests.NAME, "interest scores")):
+    for name, label in ((reacting.REACTOR.name, f"{made} tag rules"), (interests.NAME, "interest scores")):
         took, floors = [], []
         for _ in range(rounds):
             admin.run("DELETE FROM events_event WHERE source = 'system'")

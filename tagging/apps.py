@@ -12,11 +12,11 @@ class TaggingConfig(AppConfig):
         from tagging import imports, merging
         from tagging.corp import corp_tags
         from tagging.language import leaves
-        from tagging.rules import interests, rules, spells
+        from tagging.rules import interests, reacting, spells
         from tagging.segments import due, followers
 
         leaves.register_all()
-        reactors.register(rules.REACTOR)
+        reactors.register(reacting.REACTOR)
         reactors.register(interests.REACTOR)
         reactors.register(spells.REACTOR)
         # After the rules: whom they tag is looked at in the same round.

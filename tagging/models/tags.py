@@ -81,6 +81,8 @@ class TagRule(TenantModel):
     keep_days = models.PositiveIntegerField(_("保留几天"), null=True, blank=True)
     enabled = models.BooleanField(_("启用"), default=True)
     created_at = models.DateTimeField()
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """since when it is put away: it acts no more and cannot be changed; tags go on naming it as their origin"""
 
     class Meta:
         verbose_name = verbose_name_plural = _("标签规则")

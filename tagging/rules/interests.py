@@ -25,7 +25,7 @@ from scrm.lib.errors import FieldError, Invalid
 from tagging.language import event_types
 from tagging.models import InterestPolicy, InterestScore, TagRule
 from tagging.models.interests import CATEGORY, HALF_LIFE_DAYS, PRODUCT
-from tagging.rules import rules
+from tagging.rules import reacting
 from tagging.rules.measures import Measured, thresholds
 from tenants import audit
 from tenants.actors import Actor
@@ -278,7 +278,7 @@ def decide_for(rule: TagRule, *, first: int, last: int, at: datetime) -> list[Me
 def _decide(scores: Mapping[Key, Score], now: Policy, *, at: datetime) -> None:
     asking = {rule.pk: rule for rule in TagRule.objects.filter(enabled=True, measure=TagRule.Measure.INTEREST)}
     if asking and scores:
-        rules.apply(rules=asking, found=_measured(list(asking.values()), scores, now, at=at), at=at)
+        reacting.apply(rules=asking, found=_measured(list(asking.values()), scores, now, at=at), at=at)
 
 
 def _measured(asking: Sequence[TagRule], scores: Mapping[Key, Score], now: Policy, *, at: datetime) -> list[Measured]:

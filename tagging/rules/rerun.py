@@ -17,7 +17,7 @@ from contacts.models import Contact
 from scrm.lib.errors import Conflict, found
 from tagging import giving
 from tagging.models import ContactTag, TagRule, TagRun
-from tagging.rules import interests, rules, spells
+from tagging.rules import interests, reacting, rules, spells
 from tagging.rules.measures import Measured, Range, thresholds
 from tenants import audit
 from tenants.actors import Actor
@@ -41,9 +41,9 @@ class Change:
 def begin(*, rule_id: int, kind: str, actor: Actor, at: datetime) -> TagRun:
     """Begin a preview or an application of a rule over all history. Scoped; an application is audited.
 
-    Raises NotFound, Conflict `tagging.run_exists` while one is under way, `tagging.rule_changed` for an application
-    without a finished preview of the rule as it is now."""
-    rule = found(TagRule.objects.filter(pk=rule_id))
+    Raises NotFound, Conflict `tagging.rule_archived`, `tagging.run_exists` while one is under way,
+    `tagging.rule_changed` for an application without a finished preview of the rule as it is now."""
+    rule = rules.in_use(rule_id)
     if TagRun.objects.filter(rule=rule, finished_at=None).exists():
         raise Conflict(_("这条规则正在计算。"), remedy=_("等它完成，页面会显示进度。"), code="tagging.run_exists")
     fields = _frozen(rule)
@@ -128,7 +128,7 @@ def changes_of(rule: TagRule, part: Range, *, at: datetime) -> Change:
     by_id = {rule.pk: rule}
     seen = _measured(rule, part, at=at)
     held = _held(rule, part, at=at)
-    grants, losers = rules.decided(rules=by_id, found=seen, held={(rule.pk, key) for key in held}, at=at)
+    grants, losers = reacting.decided(rules=by_id, found=seen, held={(rule.pk, key) for key in held}, at=at)
     if thresholds(rule)[1] is not None:
         # Who has the tag of the rule and not one event of it in the window.
         losers += [(contact_id, rule.tag_id) for contact_id in held - {each.contact_id for each in seen}]
@@ -139,7 +139,7 @@ def changes_of(rule: TagRule, part: Range, *, at: datetime) -> Change:
 def _measured(rule: TagRule, part: Range, *, at: datetime) -> list[Measured]:
     if rule.measure == TagRule.Measure.INTEREST:
         return interests.decide_for(rule, first=part.first, last=part.last, at=at)
-    seen = rules.measure([rule], part, brand_id=current_brand_id(), at=at)
+    seen = reacting.measure([rule], part, brand_id=current_brand_id(), at=at)
     # The log may name contacts who are hidden or gone; tags are for those who are there.
     known = set(Contact.objects.filter(pk__gte=part.first, pk__lte=part.last).values_list("pk", flat=True))
     return [each for each in seen if each.contact_id in known]

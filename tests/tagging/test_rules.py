@@ -10,7 +10,7 @@ from events.models import Event, ReactorCursor
 from scrm.lib.errors import Invalid, NotFound
 from tagging import tags
 from tagging.models import ContactTag, TagRule
-from tagging.rules import rules
+from tagging.rules import reacting, rules
 from tagging.segments import segments
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
@@ -146,7 +146,7 @@ def test_the_same_batch_again_changes_nothing(orchard):
     ]  # fmt: skip
 
     with brand_scope(orchard.brand.id):
-        rules.handle(reactors.Batch(orchard.brand.id, rows, NOON + DAY))
+        reacting.handle(reactors.Batch(orchard.brand.id, rows, NOON + DAY))
 
     after = given(orchard)[orchard.contact_id]
     assert (after.given_at, after.expires_at, after.evidence) == (
