@@ -112,7 +112,7 @@ class ContactTag(TenantModel):
     class Meta:
         verbose_name = verbose_name_plural = _("客户标签")
         indexes = [
-            models.Index(fields=["brand", "tag", "contact"], name="contacts_of_tag"),
+            models.Index(fields=["brand", "tag", "contact"], include=["expires_at"], name="contacts_of_tag"),
             models.Index(
                 fields=["brand", "expires_at"], name="tag_expiring", condition=models.Q(expires_at__isnull=False)
             ),
