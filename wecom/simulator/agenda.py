@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 Act = tuple[float, int, str, str, list[str]]  # due (virtual time), order, corpid, kind, arguments
 Doer = Callable[..., None]
 
+SLICE_SECONDS = 0.005  # a call that comes while much is due waits for two or three of these
+
 DOERS: dict[str, Doer] = {}
 RECURRING: set[str] = set()  # what goes on by the calendar and never settles
 
@@ -38,6 +40,7 @@ class Agenda:
         self.heap: list[Act] = []
         self._order = 0
         self.changed = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
 
     def schedule(self, due: float, corpid: str, kind: str, *arguments: str) -> None:
         """Plan an act for the virtual time `due`."""
@@ -55,7 +58,7 @@ class Agenda:
         """When the earliest act is due."""
         return self.heap[0][0] if self.heap else None
 
-    def run_due(self, engine: Engine, *, now: float, slice_seconds: float = 0.02) -> int:
+    def run_due(self, engine: Engine, *, now: float, slice_seconds: float = SLICE_SECONDS) -> int:
         """Carry out acts that are due, each as of its own time, for about `slice_seconds` of real time. Returns how
         many."""
         done, until = 0, time.monotonic() + slice_seconds
@@ -69,8 +72,9 @@ class Agenda:
     async def catch_up(self, engine: Engine) -> None:
         """Carry out everything that is due by now, letting calls in between."""
         until = engine.clock.present()
-        while self.run_due(engine, now=until):
-            await asyncio.sleep(0)
+        async with self._one_at_a_time:  # two at it would leave calls half of the time
+            while self.run_due(engine, now=until):
+                await asyncio.sleep(0)
 
     def settle(self, engine: Engine, corp: Corp) -> int:
         """Carry out every act of the corp now, and those that follow from them. Returns how many."""

@@ -6,6 +6,7 @@ Drawn from seed and ids. What WeCom's API does not tell is kept as deeds (`/_sim
 from __future__ import annotations
 
 import random
+from itertools import islice
 from typing import Any
 
 from wecom.simulator import behaviour, names, relations
@@ -140,7 +141,7 @@ def hour_passes(engine: Engine, corp: Corp, number: str, *_: str) -> None:
     followed = [mine for mine in corp.follows_of.values() if mine]
     weights = [len(mine) for mine in followed]
     for mine in rng.choices(followed, weights, k=min(count, MOST_AT_ONCE)) if followed else []:
-        follow = mine.get(rng.choice(list(mine))) if mine else None
+        follow = next(islice(mine.values(), rng.randrange(len(mine)), None)) if mine else None
         if follow is not None and not follow.half and not follow.deleted_at:
             _live(engine, corp, rng, follow)
     _plan_hour(engine, corp, int(number) + 1)

@@ -36,6 +36,7 @@ logger = logging.getLogger("wecom.simulator")
 BODY_LIMIT = 32 * 1024 * 1024
 PARTS = (control, control_world, control_suites, control_logins, hosts)
 SAVE_EVERY = 30.0  # seconds, when something changed
+GC_THRESHOLDS = (20_000, 50, 100)  # what people leave behind are rows, not cycles: a walk over all would be a pause
 HUNG_FOR = 600.0  # seconds a hung call stays open at most
 
 
@@ -96,6 +97,7 @@ def run(
         return _fail(f"cannot read the snapshot: {error}; remove the file to begin a new world")
     gc.collect()
     gc.freeze()  # the world is large and stays: no collection needs to walk it again
+    gc.set_threshold(*GC_THRESHOLDS)
     try:
         asyncio.run(_serve(engine, host=host, port=port, path=snapshot_path, exit_with_stdin=exit_with_stdin))
     except OSError as error:
@@ -240,9 +242,7 @@ async def _live(engine: Engine) -> None:
     """Carry out due acts; sleep until the next is due or something changes."""
     while True:
         engine.agenda.changed.clear()
-        if engine.agenda.run_due(engine, now=engine.clock.now()):
-            await asyncio.sleep(0)  # let calls in between
-            continue
+        await engine.agenda.catch_up(engine)
         engine.suites.run_due(engine)
         due = [each for each in (engine.agenda.next_due(), engine.suites.next_due()) if each is not None]
         wait = max(0.0, min(due) - engine.clock.now()) if due else None
