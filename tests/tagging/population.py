@@ -13,7 +13,7 @@ from campaigns.models import Batch, Delivery, Enrolment, Push, Sop, SopTouch, So
 from contacts import gone
 from contacts.models import Contact, Follow, GroupChat, GroupMember, Identity
 from events import log
-from points.models import Lot, PointsAccount
+from points.models import Lot, PointsAccount, TierSpell
 from tagging.models import ContactTag, InterestScore, LifecycleSpell, Tag
 from tests.tagging.reading import COMPARE, NewerKinds, event_id, is_windowed, listed
 
@@ -61,6 +61,10 @@ class Somebody:
     """the brand's stage, and since how long ago"""
     stage_before: str | None = None
     """a spell that has ended"""
+    tier: tuple[str, timedelta] | None = None
+    """code of the tier, or none any more, and since how long ago"""
+    tier_before: str | None = None
+    """one that has ended"""
     reached: set[int] = field(default_factory=set)
     """indexes of the pushes that have a delivery for them"""
     moved: set[int] = field(default_factory=set)
@@ -209,6 +213,14 @@ class World(NewerKinds):
         if person.stage is not None:
             stage, ago = person.stage
             LifecycleSpell.objects.create(**spell, stage=stage, since=self.now - ago)
+        told = {"was": "", "reason": "reached", "metric": 100, "noted_at": self.now}
+        if person.tier_before is not None:
+            ended = {"since": old_times(self.now), "until": old_times(self.now) + timedelta(days=1)}
+            TierSpell.objects.create(**spell, **told, **ended, tier=person.tier_before, held_since=ended["since"])
+        if person.tier is not None:
+            tier, ago = person.tier
+            # Renewed since: they came to it before this spell began.
+            TierSpell.objects.create(**spell, **told, tier=tier, since=self.now, held_since=self.now - ago)
         for index in person.reached:
             Delivery.objects.create(
                 brand_id=brand_id,
@@ -318,6 +330,11 @@ class World(NewerKinds):
 
     def _event_recency(self, leaf: dict[str, Any], person: Somebody) -> bool:
         return bool(self.matching(leaf, person)) == (leaf["op"] == "within")
+
+
+def old_times(now: datetime) -> datetime:
+    """Long before any window."""
+    return now - timedelta(days=500)
 
 
 def _before(now: datetime, ago: timedelta | None) -> datetime | None:

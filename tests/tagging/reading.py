@@ -80,6 +80,16 @@ class NewerKinds:
         (stage, ago), (start, end) = person.stage, self._window(leaf)
         return stage in listed(leaf["stage"]) and (not is_windowed(leaf) or start <= self.now - ago < end)
 
+    def _tier(self, leaf, person):
+        op, ladder = leaf.get("op", "is"), ["silver", "gold", "black"]
+        wanted = listed(leaf.get("tier", ladder))
+        if op == "at_least":
+            wanted = ladder[ladder.index(leaf["tier"]) :]
+        tier, ago = person.tier or ("", None)
+        start, end = self._window(leaf)
+        has = tier in wanted and (not is_windowed(leaf) or start <= self.now - ago < end)
+        return has == (op != "is_not")
+
     def _sop_touch(self, leaf, person):
         return leaf["push_id"] in {self.pushes[index].pk for index in person.moved}
 

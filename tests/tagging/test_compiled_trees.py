@@ -14,6 +14,7 @@ from hypothesis.extra.django import TestCase
 
 from campaigns.models import Batch, Content, Push, Sop, SopVersion, Variant
 from contacts.models import GroupChat, Staff, Store
+from points.models import Tier
 from tagging.language import compiler, conditions
 from tagging.language.conditions import Frame, sampled
 from tagging.models import InterestPolicy, LifecycleStage, Segment, Tag
@@ -186,6 +187,8 @@ def furnished(brand: Brand, today: datetime) -> World:
     ]
     for position, key in enumerate(("buyer", "won_back")):
         LifecycleStage.objects.create(position=position, key=key, name=key, tree={"all": []}, created_at=today)
+    for position, code in enumerate(("silver", "gold", "black"), 1):
+        Tier.objects.create(code=code, position=position, name=code, threshold=position)
     sops = [Sop.objects.create(name=f"流程{n}", created_at=today) for n in range(2)]
     versions = [SopVersion.objects.create(sop=sop, number=1, trigger={}, steps=[], published_at=today) for sop in sops]
     content = Content.objects.create(name="c", text="你好", created_at=today)

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.tagging.population import World
-from tests.tagging.tree_people import CATEGORIES, CHANNELS, IDENTITIES, STAGES, TYPES, agos
+from tests.tagging.tree_people import CATEGORIES, CHANNELS, IDENTITIES, STAGES, TIERS, TYPES, agos
 
 Leaf = dict[str, Any]
 Leaves = st.SearchStrategy[Leaf]
@@ -160,6 +160,18 @@ def points_balance(world: World) -> Leaves:
 def points_expiring(world: World) -> Leaves:
     days = st.sampled_from([1, 5, 30])
     return st.builds(lambda leaf, n: {**leaf, "kind": "points_expiring", "days": n}, points_balance(world), days)
+
+
+@st.composite
+def tier(draw: st.DrawFn, world: World) -> Leaf:
+    """One of them, at least one, any, none."""
+    op = draw(st.sampled_from(["is", "is_not", "at_least"]))
+    leaf: Leaf = {"kind": "tier", **draw(all_windows(world))}
+    if op != "is" or draw(st.booleans()):
+        leaf["op"] = op
+    if op == "at_least":
+        return leaf | {"tier": draw(TIERS)}
+    return leaf | {"tier": draw(one_or_many(TIERS))} if draw(st.integers(0, 3)) else leaf
 
 
 @st.composite
@@ -331,6 +343,7 @@ DRAWS: dict[str, Callable[[World], Leaves]] = {
     "group_member": group_member,
     "points_balance": points_balance,
     "points_expiring": points_expiring,
+    "tier": tier,
     "journey": journey,
     "touch": touch,
     "sop_touch": sop_touch,

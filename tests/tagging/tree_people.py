@@ -26,6 +26,8 @@ IDENTITIES = st.sampled_from(["unionid", "external_userid", "phone"])
 CHANNELS = st.sampled_from(["single", "moments"])
 STATUSES = st.sampled_from(["active", "done", "goal", "exited"])
 STAGES = st.sampled_from(["buyer", "won_back"])
+TIERS = st.sampled_from(["silver", "gold", "black"])
+"""from the lowest"""
 DAY, TICK = timedelta(days=1), timedelta(microseconds=1)
 _MONTHS = ("2026-07", "2026-08", "2026-09", "2023-01", "2023-02", "2023-03", "2023-11", "2023-12")
 _MONTHS += ("2024-01", "2024-02", "2024-03")
@@ -128,6 +130,8 @@ def somebodies(world: World) -> st.SearchStrategy[Somebody]:
         ),
         stage=st.none() | st.tuples(STAGES, ago),
         stage_before=st.none() | STAGES,
+        tier=st.none() | st.tuples(TIERS | st.just(""), ago),
+        tier_before=st.none() | TIERS,
         reached=st.sets(st.integers(0, 2), max_size=2),
         moved=st.sets(st.integers(0, 2), max_size=1),
         hidden=st.sampled_from(["", "", "", "", "merged", "erased"]),
