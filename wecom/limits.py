@@ -23,6 +23,7 @@ from uuid import uuid4
 import redis
 from django.conf import settings
 
+from wecom import parallel
 from wecom.errors import Throttled
 from wecom.policy import policy_of
 from wecom.store import connection, is_away, note_away
@@ -70,10 +71,10 @@ SPECIAL: dict[str, tuple[Rate, ...]] = {
 }
 """limits of single APIs (reference §3.2) in place of a corp's usual ones"""
 
-# KEYS: block, the corp's buckets, the address's buckets, waiters, shares.
+# KEYS: block, the corp's buckets, the address's buckets, places (wecom.parallel), waiters, shares.
 # ARGV: now in microseconds ("": the server's clock), flow, ticket, patience in microseconds, whether the corp's turn is
 # booked already, how many buckets each of the two has, then step and burst of every bucket in microseconds.
-# Returns {verdict, microseconds}. REFUSED: nothing was taken.
+# Returns {verdict, microseconds}. REFUSED: nothing was taken. After GO the number is 1 if calls need a place, else 0.
 _TAKE = """
 local now = tonumber(ARGV[1])
 if not now then
@@ -160,7 +161,7 @@ if #queue > (mine and 1 or 0) then
   redis.call('hset', shares, '|', start, flow, start + 1)
   redis.call('pexpire', shares, 60000)
 end
-return {0, 0}
+return {0, redis.call('exists', KEYS[#KEYS - 2])}
 """
 
 # KEYS: block, strikes. ARGV: the rests in milliseconds. A strike is forgotten when as long as the rest went well after.
@@ -203,6 +204,7 @@ class Request:
             f"wecom:blocked:{self.scope}:{self.api}",
             *(f"wecom:rate:{self.scope}:{self.api}:{rate.seconds}" for rate in self.own),
             *(f"wecom:address:{address}:{rate.seconds}" for rate in self.common),
+            parallel.places(scope=self.scope, api=self.api),
             f"wecom:waiters:{address}",
             f"wecom:shares:{address}",
         ]
@@ -216,27 +218,27 @@ def rates(limits: str) -> tuple[Rate, ...]:
     return tuple(within(calls, seconds, burst=0.06 if seconds >= 3600 else 0.02) for calls, seconds in pairs)
 
 
-def take(*, scope: str, api: str, provider: bool = False) -> None:
+def take(*, scope: str, api: str, provider: bool = False) -> bool:
     """Take one call of `api` for `scope`, waiting up to two seconds for the corp's turn and as long for the address's.
 
-    Raises Throttled; then nothing was taken."""
+    Whether it needs one of the few places for calls under way, too (`wecom.parallel`). Raises Throttled; then nothing
+    was taken."""
     request = Request(scope, api, provider)
-    if is_away():
-        _alone.take(request)
-        return
-    try:
-        _take_shared(request)
-    except redis.RedisError as trouble:
-        note_away(trouble)
-        _alone.take(request)
+    if not is_away():
+        try:
+            return _take_shared(request)
+        except redis.RedisError as trouble:
+            note_away(trouble)
+    _alone.take(request)
+    return False
 
 
-def _take_shared(request: Request) -> None:
+def _take_shared(request: Request) -> bool:
     ticket, booked, deadline = uuid4().hex, False, time.monotonic() + PATIENCE_SECONDS
     while True:
         verdict, wait = ask(request, ticket=ticket, patience=deadline - time.monotonic(), booked=booked)
         if verdict == GO:
-            return
+            return wait > 0
         if verdict == REFUSED:
             raise throttled(request.api, wait)
         if not booked:
@@ -248,6 +250,7 @@ def ask(
     request: Request, *, ticket: str, patience: float, booked: bool = False, now: float | None = None
 ) -> tuple[int, float]:
     """One question to the script: (GO, WAIT or REFUSED, seconds). After WAIT ask again with `booked`, same ticket.
+    After GO a number above zero says that the call needs a place (`wecom.parallel`).
 
     `patience` in seconds; `now` in seconds, the server's clock when None. Raises redis.RedisError."""
     own, common = request.own, request.common

@@ -26,7 +26,7 @@ from requests.adapters import HTTPAdapter
 from wechatpy.enterprise import WeChatClient
 from wechatpy.exceptions import WeChatClientException
 
-from wecom import errors, limits
+from wecom import errors, limits, parallel
 from wecom.policy import TOKEN as TOKEN_REFUSED
 from wecom.policy import Act, error_of, policy_of
 from wecom.tokens import Tokens
@@ -37,6 +37,8 @@ ATTEMPTS = 3
 BACKOFF_SECONDS = 0.3
 CONNECT_SECONDS = 5
 UPLOAD_SECONDS = 60
+PLACE_SECONDS = CONNECT_SECONDS + 10
+"""A place is lost so long after a call's time-out at the latest: an upload that takes longer only makes room early."""
 ASK_FOR_TOKENS = frozenset({"gettoken", "service/get_suite_token", "service/get_provider_token"})
 """calls that bring no token of the family they ask for: WeCom cannot mean it when it calls that one bad or expired"""
 
@@ -144,11 +146,18 @@ class Transport(WeChatClient):
     def _repeated(self, api: str, repeatable: bool, send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Send up to three times as far as that is safe; raise what it ends in. Every time takes its turn."""
         for attempt in range(1, ATTEMPTS + 1):
-            limits.take(scope=self._scope, api=api, provider=self._is_provider)
+            needs_place = limits.take(scope=self._scope, api=api, provider=self._is_provider)
+            began = time.monotonic()
             try:
-                return send()
+                if not needs_place:
+                    return send()
+                with parallel.place(scope=self._scope, api=api, lease=self.timeout + PLACE_SECONDS):
+                    began = time.monotonic()
+                    return send()
             except WeChatClientException as refusal:
                 error, safe = self._judged(refusal, api, repeatable)
+                if error.errcode == parallel.REFUSED:
+                    parallel.narrow(scope=self._scope, api=api, flown=time.monotonic() - began)
             except requests.RequestException as failure:
                 error, safe = _failed(failure, api, repeatable)
             if not safe or attempt == ATTEMPTS:
