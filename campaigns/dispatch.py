@@ -17,11 +17,12 @@ from uuid import UUID
 
 from django.db.models import F
 
-from campaigns import results
+from campaigns import attached, results
 from campaigns.listing import whole
 from campaigns.models import Batch, Channel, Delivery, DeliveryStatus, GroupDelivery, Push
 from campaigns.reasons import Reason
 from contacts.models import Follow
+from media import copies
 from tenants.scope import brand_scope
 from wecom.client import WeComClient
 from wecom.errors import Gone, Misconfigured, OutcomeUnknown, Rejected, StillDispatching, Throttled, WeComError
@@ -41,6 +42,8 @@ RETRY_SECONDS = 30
 PAUSE_FOR_OPERATOR = timedelta(minutes=10)
 CLOCK_SKEW = timedelta(minutes=5)
 """how far WeCom's create_time may lie from our claim"""
+RENEWALS = 3
+"""how often a file that WeCom has forgotten is given to it again"""
 NOBODY_THERE = ("wecom.nobody", "wecom.no_relation", "wecom.no_contact")
 
 
@@ -69,18 +72,58 @@ class Finding:
 def send(*, brand_id: int, batch_id: UUID, wecom: WeComClient, at: datetime) -> None:
     """Give one pending 1v1 or group batch to WeCom, at most once. Opens its own scopes.
 
-    A batch that somebody else holds, or of a push no longer sending, is left alone."""
+    A batch that somebody else holds, or of a push no longer sending, is left alone. Files that its content shows are
+    brought to WeCom before the claim: a claim does not last as long as an upload may."""
+    attachments = prepared(brand_id=brand_id, batch_id=batch_id, wecom=wecom, at=at)
+    if attachments is None:
+        return
     with brand_scope(brand_id):
         message = _claimed(batch_id, at)
     if message is None:
         return
-    outcome = _call(wecom, message)
+    outcome = _call(wecom, message, attachments)
     # A worker killed between the call and this scope leaves the batch claimed: `find_stale` makes it unknown.
     with brand_scope(brand_id):
         if isinstance(outcome, MassSend):
             record_created(batch=message.batch, msgid=outcome.msgid, failed=outcome.failed, at=at)
         else:
             record_error(batch=message.batch, error=outcome, at=at)
+
+
+def prepared(*, brand_id: int, batch_id: UUID, wecom: WeComClient, at: datetime) -> list[dict[str, Any]] | None:
+    """The attachments of a pending batch as WeCom takes them now; None when they, or the batch, are not to be had: then
+    the row says why, and when it is looked at again. Opens its own scopes."""
+    with brand_scope(brand_id):
+        rows = Batch.objects.filter(pk=batch_id, status=Status.PENDING, push__status=Push.Status.SENDING)
+        batch = rows.select_related("push", "variant__content").first()
+    if batch is None:
+        return None
+    try:
+        return attached.ready(
+            brand_id=brand_id,
+            corp_id=batch.corp_id,
+            channel=batch.push.channel,
+            attachments=batch.variant.content.attachments,
+            wecom=wecom,
+            at=at,
+        )
+    except WeComError as error:
+        with brand_scope(brand_id):
+            put_off(batch=batch, error=error, at=at)
+        return None
+
+
+def put_off(*, batch: Batch, error: WeComError, at: datetime) -> None:
+    """A pending batch whose files cannot be brought to WeCom: later, or never when WeCom does not take them. Scoped."""
+    told = {"error_code": error.problem_code, "error": str(error.detail)[:500]}
+    if isinstance(error, Rejected):
+        refuse(batch=batch, reason=Reason.REFUSED, at=at, **told)
+    else:
+        again = at + pause_after(error, batch.attempts)
+        Batch.objects.filter(pk=batch.pk, status=Status.PENDING).update(
+            due_at=again, attempts=F("attempts") + 1, **told
+        )
+    logger.warning("campaigns.batch.put_off", extra={"batch": str(batch.pk), "code": error.problem_code})
 
 
 def find_stale(*, at: datetime) -> int:
@@ -174,6 +217,11 @@ def record_error(*, batch: Batch, error: WeComError, at: datetime) -> None:
     told = {"error_code": error.problem_code, "error": str(error.detail)[:500]}
     if isinstance(error, OutcomeUnknown):
         _held(batch).update(status=Status.UNKNOWN, due_at=at + timedelta(seconds=RETRY_SECONDS), attempts=0, **told)
+    elif _is_renewable(batch, error):
+        # WeCom has forgotten a file earlier than it says: it gets it again.
+        ids = attached.named(batch.variant.content.attachments)
+        copies.forget(corp_id=batch.corp_id, media_ids=ids, made_before=at)
+        _held(batch).update(status=Status.PENDING, claimed_at=None, due_at=at, attempts=F("attempts") + 1, **told)
     elif isinstance(error, Rejected):
         reason = Reason.CONTACT_GONE if error.problem_code in NOBODY_THERE else Reason.REFUSED
         refuse(batch=batch, reason=reason, at=at, **told)
@@ -181,6 +229,12 @@ def record_error(*, batch: Batch, error: WeComError, at: datetime) -> None:
         again = at + pause_after(error, batch.attempts)
         _held(batch).update(status=Status.PENDING, due_at=again, attempts=F("attempts") + 1, **told)
     logger.warning("campaigns.batch.not_created", extra={"batch": str(batch.pk), "code": error.problem_code})
+
+
+def _is_renewable(batch: Batch, error: WeComError) -> bool:
+    """Whether WeCom refused for a file that we can give it again."""
+    names_ours = bool(attached.named(batch.variant.content.attachments))
+    return error.problem_code == copies.EXPIRED and names_ours and batch.attempts < RENEWALS
 
 
 def refuse(*, batch: Batch, reason: Reason, at: datetime, **told: str) -> None:
@@ -225,13 +279,13 @@ def _claimed(batch_id: UUID, at: datetime) -> Message | None:
     return Message(batch, batch.staff.userid if batch.staff else "", receivers)
 
 
-def _call(wecom: WeComClient, message: Message) -> MassSend | WeComError:
+def _call(wecom: WeComClient, message: Message, attachments: Sequence[dict[str, Any]]) -> MassSend | WeComError:
     chat_type = cast(Literal["single", "group"], message.batch.push.channel)
     content = message.batch.variant.content
     who = {"chat_ids" if chat_type == Channel.GROUP else "external_userids": message.receivers}
     try:
         return wecom.add_msg_template(
-            chat_type=chat_type, sender=message.sender, text=content.text, attachments=content.attachments, **who
+            chat_type=chat_type, sender=message.sender, text=content.text, attachments=attachments, **who
         )
     except WeComError as error:
         return error

@@ -171,6 +171,9 @@ def _mark(wecom: WeComClient, tag_id: str, userid: str, external_userid: str) ->
 
 
 def _create(batch: Batch, wecom: WeComClient, at: datetime) -> bool:
+    attachments = dispatch.prepared(brand_id=batch.brand_id, batch_id=batch.pk, wecom=wecom, at=at)
+    if attachments is None:
+        return False
     with brand_scope(batch.brand_id):
         claimed = dispatch.claim(batch_id=batch.pk, at=at)
         senders = _senders(batch) if claimed else []
@@ -179,10 +182,9 @@ def _create(batch: Batch, wecom: WeComClient, at: datetime) -> bool:
             results.settle(batch=batch, at=at)
     if claimed is None or not senders:
         return False
-    content = claimed.variant.content
     try:
         jobid = wecom.add_moment(
-            text=content.text, attachments=content.attachments, userids=senders, tag_ids=[claimed.tag_id]
+            text=claimed.variant.content.text, attachments=attachments, userids=senders, tag_ids=[claimed.tag_id]
         )
     except WeComError as error:
         with brand_scope(batch.brand_id):

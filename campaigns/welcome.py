@@ -8,7 +8,7 @@ behaviour log: welcome_sent, welcome_failed."""
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ from django.db.models import Count
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from campaigns import attached, media_use
 from campaigns import content as contents
 from campaigns.models import Channel, Content, Welcome
 from contacts.identity import canonical
@@ -24,6 +25,9 @@ from contacts.models import Staff
 from contacts.sets import clean
 from events import log
 from events.models import Event
+from media import copies, keeping
+from media.models import Kept
+from media.tasks import refresh_brand
 from scrm.lib.errors import FieldError, Invalid, found
 from scrm.lib.ids import made_id
 from tenants import audit
@@ -31,7 +35,7 @@ from tenants.actors import Actor
 from tenants.scope import brand_scope
 from wecom import inbox
 from wecom.client import WeComClient, client_for
-from wecom.errors import Throttled, Unreachable, WeComError
+from wecom.errors import Rejected, Throttled, Unreachable, WeComError
 from wecom.inbox import CallbackEvent
 from wecom.models import Corp
 
@@ -42,17 +46,21 @@ ADDED = ("add_external_contact", "add_half_external_contact")
 SENT_AT_ONCE = 4
 TOO_LATE = "wecom.welcome_too_late"
 SHOWN_DAYS = 7
+WAIT_FOR_FILES = timedelta(seconds=10)
+"""half of the code's time: after it the words go without a file that WeCom does not have yet"""
+FILES_SECONDS = 3.0
 LONGEST_IDENTITY = 200
 """characters that the log keeps"""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is said to one customer."""
+    """What is said to one customer. `without`: problem code of a file that had to stay behind."""
 
     welcome_id: int
     text: str
     attachments: list[dict[str, Any]]
+    without: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,7 @@ class Outcome:
     """What came of one code. `reason`: problem code, empty when it was sent."""
 
     event: CallbackEvent
-    welcome_id: int
+    message: Message
     reason: str
 
 
@@ -74,9 +82,8 @@ def choose(event: CallbackEvent, by_corp: Mapping[int, Welcome]) -> Message | No
     welcome = by_corp.get(event.corp_id)
     if welcome is None:
         return None
-    if welcome.content is not None:
-        return Message(welcome.pk, welcome.content.text, welcome.content.attachments)
-    return Message(welcome.pk, welcome.text, [])
+    text = welcome.content.text if welcome.content is not None else welcome.text
+    return Message(welcome.pk, text, media_use.welcome_attachments(welcome))
 
 
 def greet(events: Sequence[CallbackEvent]) -> list[int]:
@@ -85,7 +92,7 @@ def greet(events: Sequence[CallbackEvent]) -> list[int]:
     A code that is over is not used: that is an outcome as well."""
     brand_id = events[0].brand_id
     with brand_scope(brand_id):
-        rows = Welcome.objects.select_related("content").filter(
+        rows = Welcome.objects.select_related("content", "media").filter(
             corp__in={event.corp_id for event in events}, is_on=True
         )
         by_corp = {welcome.corp_id: welcome for welcome in rows}
@@ -97,28 +104,82 @@ def greet(events: Sequence[CallbackEvent]) -> list[int]:
     if not told:
         return []
     clients = {event.corp_id: client_for(brand_id=brand_id, corp_id=event.corp_id) for event, _message in told}
-    with ThreadPoolExecutor(max_workers=min(SENT_AT_ONCE, len(told))) as senders:
-        answers = list(senders.map(lambda pair: _send(clients[pair[0].corp_id], *pair), told))
+    ready = _with_files(brand_id, told, clients)
+    answers = []
+    if ready:
+        with ThreadPoolExecutor(max_workers=min(SENT_AT_ONCE, len(ready))) as senders:
+            answers = list(senders.map(lambda pair: _send(clients[pair[0].corp_id], *pair), ready))
     outcomes = [each for each in answers if each is not None]
     with brand_scope(brand_id):
-        _tell(outcomes, at=timezone.now())
-    over = {outcome.event.item_id for outcome in outcomes}
-    return [event.item_id for event, _message in told if event.item_id not in over]
+        over = [outcome for outcome in outcomes if not _is_renewed(outcome, by_corp)]
+        _tell(over, at=timezone.now())
+    done = {outcome.event.item_id for outcome in over}
+    return [event.item_id for event, _message in told if event.item_id not in done]
+
+
+def _with_files(
+    brand_id: int, told: Sequence[tuple[CallbackEvent, Message]], clients: Mapping[int, WeComClient]
+) -> list[tuple[CallbackEvent, Message]]:
+    """What is said, with its files as WeCom takes them now: once per corp and message, not once per customer.
+
+    They are there already, refreshed ahead (media.tasks.refresh). Where one is not and cannot be had soon, those who
+    have waited long hear the rest; the others are left for another try. Opens its own scopes."""
+    found: dict[tuple[int, int], list[dict[str, Any]] | WeComError] = {}
+    ready = []
+    for event, message in told:
+        key = (event.corp_id, message.welcome_id)
+        if key not in found:
+            found[key] = _files(brand_id, event.corp_id, message, clients[event.corp_id])
+        files = found[key]
+        if not isinstance(files, WeComError):
+            ready.append((event, replace(message, attachments=files)))
+        elif isinstance(files, Rejected) or timezone.now() - event.received_at >= WAIT_FOR_FILES:
+            rest = [item for item in message.attachments if not attached.named([item])]
+            ready.append((event, replace(message, attachments=rest, without=files.problem_code)))
+    return ready
+
+
+def _files(brand_id: int, corp_id: int, message: Message, wecom: WeComClient) -> list[dict[str, Any]] | WeComError:
+    try:
+        return attached.ready(
+            brand_id=brand_id,
+            corp_id=corp_id,
+            channel=Channel.SINGLE,
+            attachments=message.attachments,
+            wecom=wecom,
+            at=timezone.now(),
+            patience=FILES_SECONDS,
+        )
+    except WeComError as trouble:
+        ids = {"brand": brand_id, "corp": corp_id, "code": trouble.problem_code}
+        logger.warning("campaigns.welcome.no_file", extra=ids)
+        return trouble
+
+
+def _is_renewed(outcome: Outcome, by_corp: Mapping[int, Welcome]) -> bool:
+    """Whether WeCom refused for a file that it has forgotten: it gets the file again, the customer another try. Scoped."""
+    if outcome.reason != copies.EXPIRED:
+        return False
+    corp_id = outcome.event.corp_id
+    ids = attached.named(media_use.welcome_attachments(by_corp[corp_id]))
+    return bool(copies.forget(corp_id=corp_id, media_ids=ids, made_before=outcome.event.received_at))
 
 
 def _send(wecom: WeComClient, event: CallbackEvent, message: Message) -> Outcome | None:
     """None: nothing was done, and it is worth another try."""
     if timezone.now() - event.received_at >= inbox.WELCOME_TIME:
-        return Outcome(event, message.welcome_id, TOO_LATE)
+        return Outcome(event, message, TOO_LATE)
+    if not message.text and not message.attachments:
+        return Outcome(event, message, message.without)
     try:
         wecom.send_welcome(code=event.text("WelcomeCode"), text=message.text, attachments=message.attachments)
     except (Unreachable, Throttled):
         return None
     except WeComError as refusal:
-        return Outcome(event, message.welcome_id, refusal.problem_code)
+        return Outcome(event, message, refusal.problem_code)
     finally:
         connection.close()  # this thread's: noting the corp's trouble may have opened one
-    return Outcome(event, message.welcome_id, "")
+    return Outcome(event, message, "")
 
 
 def _tell(outcomes: Iterable[Outcome], *, at: datetime) -> None:
@@ -141,9 +202,10 @@ def _tell(outcomes: Iterable[Outcome], *, at: datetime) -> None:
                 occurred_at=event.received_at,
                 identity=("external_userid", clean(whose, LONGEST_IDENTITY)),
                 props={
-                    "welcome_id": outcome.welcome_id,
+                    "welcome_id": outcome.message.welcome_id,
                     **({"staff_id": staff_id} if staff_id else {}),
                     **({"reason": outcome.reason} if outcome.reason else {}),
+                    **({"without": outcome.message.without} if outcome.message.without else {}),
                 },
             )
         )
@@ -156,18 +218,36 @@ def _tell(outcomes: Iterable[Outcome], *, at: datetime) -> None:
 # -- operators --------------------------------------------------------------------------------------------------------
 
 
-def save(*, corp_id: int, is_on: bool, text: str, content_id: int | None = None, actor: Actor, at: datetime) -> Welcome:
-    """Set what the corp says to those who add a guide. Scoped. Raises NotFound, or Invalid naming the field."""
+def save(
+    *,
+    corp_id: int,
+    is_on: bool,
+    text: str,
+    content_id: int | None = None,
+    media_id: int | None = None,
+    actor: Actor,
+    at: datetime,
+) -> Welcome:
+    """Set what the corp says to those who add a guide: a content, or a text with or without a kept file. Scoped.
+
+    Its files are brought to WeCom as soon as that is committed. Raises NotFound, or Invalid naming the field."""
     corp = found(Corp.objects.filter(pk=corp_id))
     content = found(Content.objects.filter(pk=content_id)) if content_id is not None else None
-    errors = _check(is_on=is_on, text=text, content=content)
+    media = found(Kept.objects.filter(pk=media_id)) if media_id is not None and content is None else None
+    errors = _check(is_on=is_on, text=text, content=content, has_media=media is not None)
     if errors:
         raise Invalid(_("欢迎语没有保存。"), errors=errors)
+    if media is not None:
+        keeping.use(ids=[media.pk])
     before = Welcome.objects.filter(corp=corp).select_for_update(of=("self",)).first()
     told_before = _state(before) if before else None
     welcome, _made = Welcome.objects.update_or_create(
-        corp=corp, defaults={"is_on": is_on, "text": text.strip(), "content": content, "updated_at": at}
+        corp=corp,
+        defaults={"is_on": is_on, "text": text.strip(), "content": content, "media": media, "updated_at": at},
     )
+    if before is not None and before.media_id and before.media_id != welcome.media_id:
+        media_use.let_go(ids=[before.media_id], at=at)
+    refresh_brand.delay_on_commit(brand_id=welcome.brand_id)
     audit.record(
         actor=actor,
         action="welcome.save",
@@ -190,10 +270,12 @@ def outcomes_of(welcome: Welcome, *, at: datetime) -> dict[str, int]:
     return {reason or "": number for reason, number in counted.order_by()}
 
 
-def _check(*, is_on: bool, text: str, content: Content | None) -> list[FieldError]:
+def _check(*, is_on: bool, text: str, content: Content | None, has_media: bool) -> list[FieldError]:
     if content is not None:
         if content.channel != Channel.SINGLE:
             return [FieldError("content", "welcome.channel", _("只能用单聊的内容。"), _("请换一个内容。"))]
+        return []
+    if not text.strip() and has_media:
         return []
     if not text.strip():
         empty = FieldError("text", "welcome.empty", _("欢迎语还没有文案。"), _("写一段文案，或选一个内容。"))
@@ -202,4 +284,5 @@ def _check(*, is_on: bool, text: str, content: Content | None) -> list[FieldErro
 
 
 def _state(welcome: Welcome) -> dict[str, Any]:
-    return {"is_on": welcome.is_on, "text": welcome.text, "content": welcome.content_id, "corp": welcome.corp_id}
+    files = {"content": welcome.content_id, "media": welcome.media_id}
+    return {"is_on": welcome.is_on, "text": welcome.text, "corp": welcome.corp_id, **files}
