@@ -70,8 +70,12 @@ def hold(*, wait: bool = True) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def look(contact_ids: Collection[int], *, at: datetime, now: Kept | None = None) -> int:
-    """Bring these contacts' tiers to `at`; how many changed. Scoped. Looking again changes nothing."""
+def look(
+    contact_ids: Collection[int], *, at: datetime, now: Kept | None = None, told_from: datetime | None = None
+) -> int:
+    """Bring these contacts' tiers to `at`; how many changed. Scoped. Looking again changes nothing.
+
+    The log is told of each change at its moment, but not before `told_from`."""
     now = now or kept()
     if now is None or not contact_ids:
         return 0
@@ -91,7 +95,7 @@ def look(contact_ids: Collection[int], *, at: datetime, now: Kept | None = None)
         course = Course(now.rules, known.get(each.contact_id, ()), promised[each.contact_id], each.spell)
         course.go(start=each.start, until=at, reason=each.reason)
         courses.append((each, course))
-    return _write(courses, at=at)
+    return _write(courses, at=at, told_from=told_from)
 
 
 def look_at_due(*, at: datetime) -> int:
@@ -208,7 +212,7 @@ def _first_counted(stand: Stand, now: Kept) -> datetime:
 # -- writing down -----------------------------------------------------------------------------------------------------
 
 
-def _write(courses: Sequence[tuple[Stand, Course]], *, at: datetime) -> int:
+def _write(courses: Sequence[tuple[Stand, Course]], *, at: datetime, told_from: datetime | None) -> int:
     """Close the spells that ended, write the new ones, and tell the log of those that changed the tier."""
     brand_id = current_brand_id()
     ended, renewed_due, rows, news = [], [], [], []
@@ -227,7 +231,7 @@ def _write(courses: Sequence[tuple[Stand, Course]], *, at: datetime) -> int:
     _set("due_at", renewed_due)
     _set("until", ended)
     TierSpell.objects.bulk_create(rows)
-    tell(news, at=at)
+    tell(news, at=at, told_from=told_from)
     return len({row.contact_id for row in rows})
 
 
@@ -270,16 +274,18 @@ def _set(column: str, values: Sequence[tuple[int, datetime | None]]) -> None:
     )
 
 
-def tell(news: Sequence[tuple[int, Spell]], *, at: datetime) -> None:
+def tell(news: Sequence[tuple[int, Spell]], *, at: datetime, told_from: datetime | None = None) -> None:
     """Write `tier_changed` for each (contact, spell). Scoped; a spell is told once."""
-    tiers = kept_order()
-    brand_id = current_brand_id()
+    if not news:
+        return
+    tiers, brand_id = kept_order(), current_brand_id()
+    earliest = max(at - OLDEST_TOLD, told_from or at - OLDEST_TOLD)
     log.write(
         [
             NewEvent(
                 type=TOLD,
                 # At its moment, however late somebody looked; but the log's older months may be closed.
-                occurred_at=max(spell.since, at - OLDEST_TOLD),
+                occurred_at=max(spell.since, earliest),
                 id=made_id(brand_id, TOLD, contact_id, spell.since.isoformat()),
                 contact_id=contact_id,
                 props={
