@@ -157,7 +157,7 @@ def _files(brand_id: int, corp_id: int, message: Message, wecom: WeComClient) ->
 
 
 def _is_renewed(outcome: Outcome, by_corp: Mapping[int, Welcome]) -> bool:
-    """Whether WeCom refused for a file that it has forgotten: it gets the file again, the customer another try. Scoped."""
+    """Whether WeCom refused for a file that it has forgotten: it gets it again; then the welcome goes out. Scoped."""
     if outcome.reason != copies.EXPIRED:
         return False
     corp_id = outcome.event.corp_id

@@ -3,6 +3,8 @@
 import struct
 import zlib
 
+MB = 1024 * 1024
+
 
 def png(width: int = 40, height: int = 30, colour: tuple[int, int, int] = (15, 118, 110)) -> bytes:
     """A PNG of one colour."""
