@@ -93,8 +93,7 @@ class Stays:
         self._moves.merge(pairs)
         opened = f"""{FROM} JOIN tagging_membership t
             ON t.brand_id = %(brand)s AND t.contact_id = p.loser AND t.left_at IS NULL"""
-        select = f"""SELECT p.merge_id, jsonb_build_object('segment_id', t.segment_id, 'entered_at', t.entered_at)
-            FROM {opened}"""  # noqa: S608
+        select = f"SELECT p.merge_id, to_jsonb(t) FROM {opened}"  # noqa: S608
         if pairs.write(JOURNAL.format(select=select), kind=ENDED):
             pairs.write(
                 f"""UPDATE tagging_membership m
@@ -110,10 +109,12 @@ class Stays:
         pairs.write(_LOOK_AGAIN)
         self._moves.split(pairs)
         pairs.write(
-            f"""UPDATE tagging_membership m SET left_at = NULL, left_version = NULL, left_reason = NULL
+            f"""UPDATE tagging_membership m
+                SET left_at = NULL, left_version = k.left_version, left_reason = k.left_reason
                 FROM {FROM}
                 JOIN contacts_mergemoved j ON j.brand_id = %(brand)s AND j.merge_id = p.merge_id AND j.kind = '{ENDED}'
-                CROSS JOIN LATERAL jsonb_to_recordset(j.rows) AS k (segment_id bigint, entered_at timestamptz)
+                CROSS JOIN LATERAL jsonb_to_recordset(j.rows) AS k (segment_id bigint, entered_at timestamptz,
+                    left_version int, left_reason jsonb)
                 WHERE m.brand_id = %(brand)s AND m.contact_id = p.loser AND m.segment_id = k.segment_id
                   AND m.entered_at = k.entered_at AND m.left_reason = '{{"cause": "merged"}}'
                   AND NOT EXISTS (SELECT FROM tagging_membership o WHERE o.brand_id = %(brand)s
