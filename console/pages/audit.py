@@ -3,6 +3,7 @@
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
 
+from console import words
 from console.keyset import page_of
 from console.site import BrandRequest, page, render
 from tenants.models import AuditEntry
@@ -18,5 +19,6 @@ def audit(request: BrandRequest) -> HttpResponse:
         entries = entries.filter(action=action)
     if who:
         entries = entries.filter(actor_label=who)
-    context = {"shown": page_of(entries, request.GET), "action": action, "who": who}
+    acts = sorted(words.ACTS.items(), key=lambda act: str(act[1]))
+    context = {"shown": page_of(entries, request.GET), "action": action, "who": who, "acts": acts}
     return render(request, "audit.html", context, title=_("审计"))

@@ -6,6 +6,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from console import words
 from console.keyset import page_of
 from console.site import BrandRequest, page, render, told, told_problem
 from contacts import reconcile
@@ -33,6 +34,7 @@ def items(request: BrandRequest) -> HttpResponse:
         "status": status,
         "event": event,
         "statuses": InboxItem.Status.choices,
+        "events": {**({event: event} if event else {}), **words.CALLBACKS}.items(),
         "failed": InboxItem.objects.filter(status=InboxItem.Status.FAILED).exists(),
         "refused": troubles.refused_callbacks(at=timezone.now()),
         "kept_days": inbox.KEPT.days,

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
 from campaigns import reasons
+from console import words
 from contacts.models import Identity
 from events import declared
 from tenants.roles import Capability
@@ -67,6 +68,12 @@ def evidence(iso: str) -> str:
 def event_label(type_: str) -> str:
     """What people call an event type."""
     return declared.label(type_)
+
+
+@register.filter
+def in_words(code: str, kind: str) -> str:
+    """What a code of the audit trail or of WeCom's callbacks says; one that nobody named stays as it is."""
+    return str(words.KINDS[kind].get(code, code))
 
 
 @register.filter
