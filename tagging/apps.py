@@ -10,7 +10,7 @@ class TaggingConfig(AppConfig):
         """Offer the conditions, and let the tag rules read the log."""
         from events import reactors
         from tagging import imports, merging
-        from tagging.corp import corp_tags
+        from tagging.corp import corp_tags, hurry
         from tagging.language import leaves
         from tagging.rules import interests, reacting, spells
         from tagging.segments import due, followers
@@ -21,6 +21,7 @@ class TaggingConfig(AppConfig):
         reactors.register(spells.REACTOR)
         # After the rules: whom they tag is looked at in the same round.
         reactors.register(due.REACTOR)
+        reactors.register(hurry.REACTOR)
         followers.register(spells.Follower())
         merging.register_own()
         corp_tags.register_own()

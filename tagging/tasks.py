@@ -10,6 +10,7 @@ from tagging.segments import due
 from tenants.models import Brand
 from tenants.scope import brand_scope
 from wecom.client import client_for
+from wecom.errors import WeComError
 
 STEP = 5000
 TURNS = 5
@@ -70,5 +71,9 @@ def mark_corp(*, brand_id: int, corp_id: int, **_later_args: object) -> None:
     at = timezone.now()
     if not marking.take_up(brand_id=brand_id, corp_id=corp_id, at=at):
         return
-    wecom = client_for(brand_id=brand_id, corp_id=corp_id)
-    marking.go_on(brand_id=brand_id, corp_id=corp_id, wecom=wecom, at=at)
+    try:
+        wecom = client_for(brand_id=brand_id, corp_id=corp_id)
+    except WeComError as error:  # not connected any more since it was handed out
+        marking.put_off(brand_id=brand_id, corp_id=corp_id, error=error, at=at)
+        return
+    marking.work(brand_id=brand_id, corp_id=corp_id, wecom=wecom, at=at)

@@ -8,94 +8,152 @@ have changed to the same, so that there is nothing to decide between:
 * our tag is given or taken: every live pair of the contact is marked or unmarked. A segment's shadow tag is marked at
   the main guide only, so that a post aimed by it is seen once, and guides' changes of it are undone.
 
+Who a moment ago got or lost a tag that stands in WeCom goes before the round: `tagging.corp.hurry`.
+
 A list read before we marked may be written after it, and would look like a guide's change. Where it contradicts what
 was agreed, the customer is read from WeCom again before it counts. mark_tag is idempotent: a call whose end is unknown
 is made again. A round goes through the contacts in ranges of ids."""
 
 import logging
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
+from django.db.models import Q, QuerySet
 
-from tagging import giving
-from tagging.corp import corp_tags
-from tagging.language import compiler
-from tagging.models import ContactTag, CorpTag, TagLibrary
-from tagging.segments import memberships
-from tenants.scope import brand_scope, current_brand_id
+from tagging.corp import comparing, corp_tags, hurry
+from tagging.corp.comparing import CALLS, Pair
+from tagging.models import CorpTag, TagLibrary
+from tenants.scope import brand_scope
 from wecom.client import WeComClient
-from wecom.errors import Gone, Rejected, WeComError
+from wecom.errors import Gone, Misconfigured, Rejected, WeComError
 
 logger = logging.getLogger(__name__)
 
-STEP = 5000
-"""contacts compared at a time"""
-CALLS = 200
-"""pairs marked, or customers asked about, between two looks at the database"""
 AT_ONCE = 4
-"""WeCom bears about five concurrent mark_tag calls of a corp (45033)"""
+"""calls under way at a time; WeCom refuses two for one pair (45035), which never happens, and too many (45033)"""
 ROUND = timedelta(minutes=10)
 TURN = timedelta(seconds=120)
-"""a worker that takes a library up has it for so long; who is killed holds it up no longer"""
+"""a worker that takes a library up has it for so long after its last step; who is killed holds it up no longer"""
 RETRY = timedelta(minutes=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """What to change of one pair of guide and customer."""
-
-    staff_id: int
-    contact_id: int
-    userid: str
-    external_userid: str
-    add: tuple[int, ...]
-    """ids of our CorpTag rows"""
-    remove: tuple[int, ...]
+HURRIED_AT_ONCE = 200
+"""contacts compared apart from the round in one transaction, of about a second"""
 
 
 def due(*, at: datetime) -> list[int]:
     """Corps of the brand whose tags are to be compared. Scoped."""
-    rows = TagLibrary.objects.filter(is_on=True, due_at__lte=at, corp__connected_at__isnull=False)
-    return list(rows.values_list("corp_id", flat=True))
+    return list(_due(at).values_list("corp_id", flat=True))
 
 
 def take_up(*, brand_id: int, corp_id: int, at: datetime) -> bool:
-    """Claim a corp's round; False if somebody else has it. Opens its own scope."""
+    """Claim a corp that is due; False if somebody else has it. Opens its own scope."""
     with brand_scope(brand_id):
-        rows = TagLibrary.objects.filter(corp_id=corp_id, is_on=True, due_at__lte=at)
-        return bool(rows.update(due_at=at + TURN))
+        ours = _due(at).filter(corp_id=corp_id).order_by("pk").select_for_update(of=("self",), skip_locked=True)
+        library = ours.first()
+        return library is not None and bool(TagLibrary.objects.filter(pk=library.pk).update(taken_until=at + TURN))
+
+
+def work(*, brand_id: int, corp_id: int, wecom: WeComClient, at: datetime) -> bool:
+    """What is due of a corp that was taken up: the hurried ones, then the round; True when nothing is left for now.
+
+    Opens its own scopes."""
+    if not _hurry(brand_id=brand_id, corp_id=corp_id, wecom=wecom, at=at):
+        return False
+    with brand_scope(brand_id):
+        rows = TagLibrary.objects.filter(corp_id=corp_id)
+        if not rows.filter(due_at__lte=at).exists():
+            rows.update(taken_until=None)
+            return True
+    return go_on(brand_id=brand_id, corp_id=corp_id, wecom=wecom, at=at)
 
 
 def go_on(*, brand_id: int, corp_id: int, wecom: WeComClient, at: datetime, turns: int = 20) -> bool:
     """Do some steps of a round that was taken up; True when the round is over. Opens its own scopes.
 
     WeCom's trouble is noted with the library, and the round goes on later."""
+    began, is_over = time.monotonic(), False
     try:
         with brand_scope(brand_id):
             library = TagLibrary.objects.get(corp_id=corp_id)
         if library.read_at is None or library.next_contact == 0:
             corp_tags.sync_library(brand_id=brand_id, corp_id=corp_id, wecom=wecom, at=at)
-        is_over = False
         for _turn in range(turns):
             is_over = step(brand_id=brand_id, corp_id=corp_id, wecom=wecom, at=at)
             if is_over:
                 break
+            with brand_scope(brand_id):
+                now = at + timedelta(seconds=time.monotonic() - began)
+                TagLibrary.objects.filter(corp_id=corp_id).update(taken_until=now + TURN)
     except WeComError as error:
-        with brand_scope(brand_id):
-            pause = max(RETRY, timedelta(seconds=getattr(error, "retry_after", 0) or 0))
-            TagLibrary.objects.filter(corp_id=corp_id).update(problem=str(error.detail)[:300], due_at=at + pause)
-        logger.warning("tagging.marking.put_off", extra={"corp": corp_id, "code": error.problem_code})
+        put_off(brand_id=brand_id, corp_id=corp_id, error=error, at=at)
         return False
     with brand_scope(brand_id):
-        changes: dict[str, Any] = {"due_at": at + ROUND if is_over else at, "problem": ""}
+        changes: dict[str, Any] = {"due_at": at + ROUND if is_over else at, "problem": "", "taken_until": None}
         if is_over:
             changes |= {"next_contact": 0, "round_ended_at": at}
         TagLibrary.objects.filter(corp_id=corp_id).update(**changes)
     return is_over
+
+
+def put_off(*, brand_id: int, corp_id: int, error: WeComError, at: datetime) -> None:
+    """WeCom's trouble, for operators to read; the next try is later, and when it is theirs to mend, a round later.
+
+    Opens its own scope."""
+    pause = ROUND if isinstance(error, Misconfigured) else RETRY
+    pause = max(pause, timedelta(seconds=getattr(error, "retry_after", 0) or 0))
+    with brand_scope(brand_id):
+        rows = TagLibrary.objects.filter(corp_id=corp_id)
+        rows.update(problem=str(error.detail)[:300], due_at=at + pause, taken_until=None)
+        # What hurried waits as long.
+        rows.exclude(hurry_at=None).update(hurry_at=at + pause)
+    logger.warning("tagging.marking.put_off", extra={"corp": corp_id, "code": error.problem_code})
+
+
+def _due(at: datetime) -> QuerySet[TagLibrary]:
+    rows = TagLibrary.objects.filter(is_on=True, corp__connected_at__isnull=False)
+    rows = rows.filter(Q(taken_until=None) | Q(taken_until__lte=at))
+    return rows.filter(Q(due_at__lte=at) | Q(hurry_at__lte=at))
+
+
+def _hurry(*, brand_id: int, corp_id: int, wecom: WeComClient, at: datetime) -> bool:
+    """Compare and mark those on the short list; False if WeCom's trouble ended it. Opens its own scopes."""
+    began = time.monotonic()
+    while time.monotonic() - began < TURN.total_seconds() / 2:
+        with brand_scope(brand_id):
+            contact_ids = hurry.take(corp_id=corp_id, limit=HURRIED_AT_ONCE, at=at)
+        if not contact_ids:
+            return True
+        try:
+            _mark_these(contact_ids, wecom, corp_id=corp_id, brand_id=brand_id, at=at)
+        except WeComError as error:
+            with brand_scope(brand_id):
+                hurry.add(corp_id=corp_id, contact_ids=contact_ids, at=at)
+            put_off(brand_id=brand_id, corp_id=corp_id, error=error, at=at)
+            return False
+    return True
+
+
+def _mark_these(contact_ids: Sequence[int], wecom: WeComClient, *, corp_id: int, brand_id: int, at: datetime) -> None:
+    """A step for contacts that are not neighbours. Opens its own scopes. Raises WeComError."""
+    said = [{"brand": brand_id, "corp": corp_id, "first": each, "last": each, "at": at} for each in contact_ids]
+    doubtful: list[str] = []
+    with brand_scope(brand_id):
+        for each in said:
+            comparing.tidy(each)
+            comparing.pull(each, at=at)
+            doubtful += comparing.doubtful(each)
+    if doubtful:
+        _ask(doubtful, wecom, corp_id=corp_id, at=at, brand_id=brand_id)
+    with brand_scope(brand_id):
+        pairs = [pair for each in said for pair in comparing.to_mark(each, at=at)]
+        names = dict(CorpTag.objects.filter(corp_id=corp_id).values_list("id", "wecom_id"))
+    for place in range(0, len(pairs), CALLS):
+        trouble = _mark_all(pairs[place : place + CALLS], names, wecom, brand_id=brand_id, at=at)
+        if trouble is not None:
+            raise trouble
 
 
 def run_round(*, brand_id: int, corp_id: int, wecom: WeComClient, at: datetime) -> None:
@@ -113,17 +171,17 @@ def step(*, brand_id: int, corp_id: int, wecom: WeComClient, at: datetime) -> bo
     """Compare the next range and make at most CALLS calls; True when nobody is left. Opens its own scopes."""
     with brand_scope(brand_id):
         first = TagLibrary.objects.values_list("next_contact", flat=True).get(corp_id=corp_id)
-        last = _range_end(first)
+        last = comparing.range_end(first)
         if last is None:
             return True
         said = {"brand": brand_id, "corp": corp_id, "first": first, "last": last, "at": at}
-        _tidy(said)
-        _pull(said, at=at)
-        doubtful = _doubtful(said)
+        comparing.tidy(said)
+        comparing.pull(said, at=at)
+        doubtful = comparing.doubtful(said)
     if doubtful:
         _ask(doubtful, wecom, corp_id=corp_id, at=at, brand_id=brand_id)
     with brand_scope(brand_id):
-        pairs = _to_mark(said, at=at)
+        pairs = comparing.to_mark(said, at=at)
         names = dict(CorpTag.objects.filter(corp_id=corp_id).values_list("id", "wecom_id"))
     trouble = _mark_all(pairs, names, wecom, brand_id=brand_id, at=at) if pairs else None
     if trouble is not None:
@@ -132,71 +190,6 @@ def step(*, brand_id: int, corp_id: int, wecom: WeComClient, at: datetime) -> bo
         with brand_scope(brand_id):
             TagLibrary.objects.filter(corp_id=corp_id).update(next_contact=last + 1)
     return False
-
-
-_LIVE_PAIRS = """
-    contacts_follow f
-    JOIN contacts_staff s ON s.brand_id = f.brand_id AND s.id = f.staff_id AND s.corp_id = %(corp)s
-    WHERE f.brand_id = %(brand)s AND f.contact_id BETWEEN %(first)s AND %(last)s AND f.lost_at IS NULL
-"""
-_LINKED = "t.brand_id = %(brand)s AND t.corp_id = %(corp)s AND t.state = 'linked'"
-
-
-def _tidy(said: dict[str, Any]) -> None:
-    """Forget marks of friendships that ended, and what was lost long ago."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "DELETE FROM tagging_corptagmark m USING contacts_follow f, tagging_corptag t"
-            " WHERE m.brand_id = %(brand)s AND m.contact_id BETWEEN %(first)s AND %(last)s"
-            " AND t.brand_id = m.brand_id AND t.id = m.corp_tag_id AND t.corp_id = %(corp)s"
-            " AND f.brand_id = m.brand_id AND f.staff_id = m.staff_id AND f.contact_id = m.contact_id"
-            " AND (f.lost_at IS NOT NULL OR (NOT m.has AND m.agreed_at < %(at)s - interval '1 day'))",
-            said,
-        )
-
-
-def _pull(said: dict[str, Any], *, at: datetime) -> None:
-    """Pairs that carry a tag of which nothing was agreed: a guide marked them, or the corp had it before us."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""WITH found AS (
-                    SELECT f.staff_id, f.contact_id, x.wecom_id FROM (SELECT f.* FROM {_LIVE_PAIRS}) AS f
-                    CROSS JOIN LATERAL unnest(f.corp_tag_ids) AS x (wecom_id))
-                INSERT INTO tagging_corptagmark (brand_id, corp_tag_id, contact_id, staff_id, has, agreed_at)
-                SELECT DISTINCT t.brand_id, t.id, n.contact_id, n.staff_id, TRUE, %(at)s::timestamptz
-                FROM found n JOIN tagging_corptag t ON {_LINKED} AND t.wecom_id = n.wecom_id
-                ORDER BY 2, 3, 4 ON CONFLICT DO NOTHING
-                RETURNING corp_tag_id, contact_id""",  # noqa: S608
-            said,
-        )
-        rows = cursor.fetchall()
-    _give(rows, at=at)
-
-
-def _give(rows: Sequence[tuple[int, int]], *, at: datetime) -> None:
-    """Our tags to the contacts of (corp tag, contact)."""
-    tags = dict(CorpTag.objects.filter(pk__in={row[0] for row in rows}, tag__isnull=False).values_list("id", "tag_id"))
-    grants = [
-        giving.Grant(contact, tags[corp_tag], None, {"corp_tag": corp_tag})
-        for corp_tag, contact in rows
-        if corp_tag in tags
-    ]
-    giving.give(grants=grants, source=ContactTag.Source.WECOM, at=at)
-
-
-def _doubtful(said: dict[str, Any]) -> list[str]:
-    """External userids of customers of whom the last list contradicts what was agreed."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""SELECT DISTINCT f.external_userid FROM (SELECT f.* FROM {_LIVE_PAIRS}) AS f
-                JOIN tagging_corptagmark m
-                  ON m.brand_id = %(brand)s AND m.contact_id = f.contact_id AND m.staff_id = f.staff_id
-                JOIN tagging_corptag t ON {_LINKED} AND t.id = m.corp_tag_id
-                WHERE m.has <> (t.wecom_id = ANY (f.corp_tag_ids))
-                ORDER BY 1 LIMIT {CALLS}""",  # noqa: S608
-            said,
-        )
-        return [row[0] for row in cursor.fetchall()]
 
 
 def _ask(external_userids: Sequence[str], wecom: WeComClient, *, corp_id: int, at: datetime, brand_id: int) -> None:
@@ -225,107 +218,7 @@ def _ask(external_userids: Sequence[str], wecom: WeComClient, *, corp_id: int, a
             "externals": [external for _userid, external, _tags in told],
             "at": at,
         }
-        _believe(said, at=at)
-
-
-_ASKED = """
-    m.brand_id = %(brand)s AND f.brand_id = m.brand_id AND f.staff_id = m.staff_id AND f.contact_id = m.contact_id
-    AND f.external_userid = ANY (%(who)s) AND s.brand_id = f.brand_id AND s.id = f.staff_id AND s.corp_id = %(corp)s
-    AND t.brand_id = m.brand_id AND t.id = m.corp_tag_id AND t.corp_id = %(corp)s
-    AND m.has <> (t.wecom_id = ANY (f.corp_tag_ids))
-"""
-_TOLD = "(lower(s.userid), f.external_userid) IN (SELECT * FROM unnest(%(userids)s::text[], %(externals)s::text[]))"
-
-
-def _believe(said: dict[str, Any], *, at: datetime) -> None:
-    """Take over what guides changed of these customers; of pairs that WeCom does not show nothing is agreed. Scoped."""
-    others = "contacts_follow f, contacts_staff s, tagging_corptag t"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"DELETE FROM tagging_corptagmark m USING {others} WHERE {_ASKED} AND NOT {_TOLD}",  # noqa: S608
-            said,
-        )
-        cursor.execute(
-            f"UPDATE tagging_corptagmark m SET has = NOT m.has, agreed_at = %(at)s FROM {others} WHERE {_ASKED}"  # noqa: S608
-            f" AND {_TOLD} RETURNING m.corp_tag_id, m.contact_id, m.has",
-            said,
-        )
-        rows = cursor.fetchall()
-    _give([(corp_tag, contact) for corp_tag, contact, has in rows if has], at=at)
-    lost = [(corp_tag, contact) for corp_tag, contact, has in rows if not has]
-    tags = dict(CorpTag.objects.filter(pk__in={row[0] for row in lost}, tag__isnull=False).values_list("id", "tag_id"))
-    pairs = {(contact, tags[corp_tag]) for corp_tag, contact in lost if corp_tag in tags}
-    giving.take(pairs=pairs, source=ContactTag.Source.WECOM, at=at)
-
-
-def _to_mark(said: dict[str, Any], *, at: datetime) -> list[Pair]:
-    """The next pairs of the range on which our side has changed. Scoped."""
-    wanted, params = _wanted(said, at=at)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""WITH pair AS MATERIALIZED (
-                    SELECT f.staff_id, f.contact_id, f.external_userid, f.corp_tag_ids, s.userid FROM {_LIVE_PAIRS}
-                ), wanted AS MATERIALIZED ({wanted}),
-                change AS (
-                    SELECT p.staff_id, p.contact_id, w.id, TRUE AS adds FROM wanted w
-                    JOIN pair p ON p.contact_id = w.contact_id AND (w.staff_id IS NULL OR w.staff_id = p.staff_id)
-                    WHERE NOT EXISTS (
-                        SELECT FROM tagging_corptagmark m WHERE m.brand_id = %(brand)s AND m.corp_tag_id = w.id
-                          AND m.contact_id = p.contact_id AND m.staff_id = p.staff_id AND m.has)
-                    UNION ALL
-                    SELECT p.staff_id, p.contact_id, t.id, FALSE FROM tagging_corptagmark m
-                    JOIN tagging_corptag t ON {_LINKED} AND t.id = m.corp_tag_id
-                    JOIN pair p ON p.contact_id = m.contact_id AND p.staff_id = m.staff_id
-                    WHERE m.brand_id = %(brand)s AND m.contact_id BETWEEN %(first)s AND %(last)s AND m.has
-                      AND (t.tag_id IS NOT NULL OR t.segment_id IS NOT NULL)
-                      AND NOT EXISTS (SELECT FROM wanted w WHERE w.id = t.id AND w.contact_id = m.contact_id
-                                      AND (w.staff_id IS NULL OR w.staff_id = m.staff_id))
-                )
-                SELECT p.staff_id, p.contact_id, p.userid, p.external_userid,
-                       coalesce(array_agg(c.id) FILTER (WHERE c.adds), '{{}}'),
-                       coalesce(array_agg(c.id) FILTER (WHERE NOT c.adds), '{{}}')
-                FROM change c JOIN pair p USING (staff_id, contact_id)
-                GROUP BY 1, 2, 3, 4 ORDER BY 2, 1 LIMIT {CALLS}""",  # noqa: S608
-            {**said, **params},
-        )
-        rows = cursor.fetchall()
-    return [
-        Pair(staff, contact, userid, external, tuple(add), tuple(remove))
-        for staff, contact, userid, external, add, remove in rows
-    ]
-
-
-def _wanted(said: dict[str, Any], *, at: datetime) -> tuple[str, dict[str, Any]]:
-    """SQL for (corp tag, contact, guide or null for every guide) as our side wants it, and its parameters."""
-    parts = [
-        f"SELECT t.id, h.contact_id, NULL::bigint AS staff_id FROM tagging_corptag t"  # noqa: S608
-        f" JOIN tagging_contacttag h ON h.brand_id = t.brand_id AND h.tag_id = t.tag_id"
-        f" WHERE {_LINKED} AND h.contact_id BETWEEN %(first)s AND %(last)s"
-        f" AND (h.expires_at IS NULL OR h.expires_at > %(at)s)"
-    ]
-    params: dict[str, Any] = {}
-    shadows = CorpTag.objects.filter(corp_id=said["corp"], state=CorpTag.State.LINKED, segment__isnull=False)
-    for number, row in enumerate(shadows.select_related("segment")):
-        if row.segment is None or row.segment.archived_at is not None:
-            continue
-        condition = compiler.condition_sql(
-            memberships.tree_of(row.segment),
-            brand_id=current_brand_id(),
-            at=at,
-            within=(said["first"], said["last"]),
-        )
-        text = condition.text
-        for index, value in enumerate(condition.params):
-            name = f"s{number}_{index}"
-            text = text.replace("%s", f"%({name})s", 1)
-            params[name] = value
-        parts.append(
-            f"SELECT %(tag{number})s::bigint, c.id, c.main_guide_id FROM contacts_contact c"  # noqa: S608
-            f" WHERE c.brand_id = %(brand)s AND c.id BETWEEN %(first)s AND %(last)s AND c.main_guide_id IS NOT NULL"
-            f" AND {text}"
-        )
-        params[f"tag{number}"] = row.pk
-    return " UNION ALL ".join(parts), params
+        comparing.believe(said, at=at)
 
 
 def _mark_all(
@@ -348,7 +241,7 @@ def _mark_all(
             else:
                 trouble = trouble or error
     with brand_scope(brand_id):
-        _remember(done, names, brand_id=brand_id, at=at)
+        comparing.remember(done, names, brand_id=brand_id, at=at)
         if trouble is not None and trouble.problem_code == "wecom.tag_gone":
             TagLibrary.objects.update(read_at=None)
     return trouble
@@ -367,48 +260,3 @@ def _mark(pair: Pair, names: dict[int, str], wecom: WeComClient) -> WeComError |
     finally:
         connection.close()  # this thread's: noting the corp's trouble may have opened one
     return None
-
-
-def _remember(done: Sequence[Pair], names: dict[int, str], *, brand_id: int, at: datetime) -> None:
-    """Both sides agree now on these pairs, and our copy of WeCom's list says so, too. Scoped."""
-    rows = [
-        (each, pair.contact_id, pair.staff_id, names[each], has)
-        for pair in done
-        for has, ids in ((True, pair.add), (False, pair.remove))
-        for each in ids
-    ]
-    if not rows:
-        return
-    columns = [list(column) for column in zip(*sorted(rows), strict=True)]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO tagging_corptagmark AS m (brand_id, corp_tag_id, contact_id, staff_id, has, agreed_at)"
-            " SELECT %s, r.corp_tag, r.contact, r.staff, r.has, %s"
-            " FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::boolean[])"
-            " AS r (corp_tag, contact, staff, wecom_id, has)"
-            " ON CONFLICT (brand_id, corp_tag_id, contact_id, staff_id)"
-            " DO UPDATE SET has = excluded.has, agreed_at = excluded.agreed_at",
-            [brand_id, at, *columns],
-        )
-        cursor.execute(
-            "UPDATE contacts_follow f SET corp_tag_ids = ("
-            "   SELECT coalesce(array_agg(DISTINCT x ORDER BY x), '{}') FROM unnest(f.corp_tag_ids || r.added) AS x"
-            "   WHERE x <> ALL (r.removed))"
-            " FROM (SELECT contact, staff, coalesce(array_agg(wecom_id::varchar) FILTER (WHERE has), '{}') AS added,"
-            "   coalesce(array_agg(wecom_id::varchar) FILTER (WHERE NOT has), '{}') AS removed"
-            "   FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::boolean[])"
-            "   AS u (corp_tag, contact, staff, wecom_id, has) GROUP BY contact, staff) AS r"
-            " WHERE f.brand_id = %s AND f.contact_id = r.contact AND f.staff_id = r.staff",
-            [*columns, brand_id],
-        )
-
-
-def _range_end(first: int) -> int | None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT max(id) FROM (SELECT c.id FROM contacts_contact c WHERE c.brand_id = %s AND c.id >= %s"
-            " ORDER BY c.id LIMIT %s) AS x",
-            [current_brand_id(), first, STEP],
-        )
-        end = cursor.fetchone()[0]
-    return None if end is None else int(end)

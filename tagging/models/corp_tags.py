@@ -1,5 +1,6 @@
 """企业标签: WeCom's tags, which of ours they stand for, and on whom both sides agree."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -18,7 +19,13 @@ class TagLibrary(TenantModel):
     is_on = models.BooleanField(_("同步"), default=False)
     imports_new = models.BooleanField(_("企业微信的新标签自动建成标签"), default=True)
     due_at = models.DateTimeField(null=True)
-    """when the two sides are compared next; moved ahead by whoever takes it up"""
+    """when the two sides are compared next"""
+    hurried = ArrayField(models.BigIntegerField(), default=list, db_default=[])
+    """numbers of contacts who are to be marked before that: see tagging.corp.hurry"""
+    hurry_at = models.DateTimeField(null=True)
+    """when those are to be marked"""
+    taken_until = models.DateTimeField(null=True)
+    """a worker has the corp in hand until then"""
     read_at = models.DateTimeField(null=True)
     problem = models.CharField(max_length=300, blank=True)
     next_contact = models.BigIntegerField(default=0, db_default=0)

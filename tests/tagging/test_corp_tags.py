@@ -6,15 +6,19 @@ import pytest
 from django.utils import timezone
 
 from contacts.models import Contact, Follow
+from events import reactors
+from events.models import ReactorCursor
 from tagging import tags
-from tagging.corp import corp_tags, marking
+from tagging.corp import corp_tags, hurry, marking
 from tagging.models import ContactTag, CorpTag, CorpTagMark, Tag, TagLibrary
-from tagging.segments import segments
+from tagging.segments import due, memberships, segments
+from tagging.tasks import mark_corp
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 from tests.contacts.world import connect
 from wecom.errors import WeComError
 from wecom.inbox import CallbackEvent
+from wecom.models import CorpApp
 from wecom.simulator.testing import running_simulator
 
 
@@ -281,3 +285,93 @@ def test_one_worker_at_a_time_and_trouble_is_noted(world):
         pass
     with brand_scope(world.brand.id):
         assert TagLibrary.objects.get().problem == ""
+
+
+def told(world, at):
+    """The log's readers have read all of it: a test is one transaction, whose rows have no order."""
+    with world.scope():
+        ReactorCursor.objects.all().delete()
+    for reactor in ("segments", "tagging.corp"):
+        while reactors.react(brand_id=world.brand.id, reactor=reactor, at=at, horizon=2**62).read:
+            pass
+
+
+def wanted(world, at):
+    with world.scope():
+        return marking.due(at=at)
+
+
+def marked(world, at):
+    """What the worker does when the corp is due."""
+    assert marking.take_up(brand_id=world.brand.id, corp_id=world.corp.pk, at=at)
+    return marking.work(brand_id=world.brand.id, corp_id=world.corp.pk, wecom=world.wecom, at=at)
+
+
+def test_who_enters_or_leaves_a_segment_is_marked_soon_and_nobody_else_is_asked_about(world):
+    now = timezone.now()
+    tag, _wecom_id = linked(world, name="圈内")
+    with world.scope():
+        segment = segments.save(name="圈内人", tree={"kind": "tag", "tag_id": tag.pk}, actor=SYSTEM, at=now)
+        memberships.set_mode(segment_id=segment.pk, mode="dynamic", actor=SYSTEM, at=now)
+        corp_tags.shadow(corp_id=world.corp.pk, segment_id=segment.pk, actor=SYSTEM, at=now)
+    while due.work(brand_id=world.brand.id, at=now, horizon=2**62):
+        pass
+    assert marked(world, now)  # a round; the next is due in ten minutes
+    row = row_of(world, segment=segment)
+    ids = people_of(world, 4)
+    give(world, tag, ids)
+    told(world, timezone.now())
+
+    assert wanted(world, timezone.now()) == []  # others may follow
+    soon = timezone.now() + hurry.SOON
+    assert wanted(world, soon) == [world.corp.pk]
+    world.simulator.delete("/_sim/counters")
+    assert marked(world, soon)
+    assert theirs(world, row.wecom_id) == mains(world, ids)
+    assert set(world.simulator.get("/_sim/counters")["calls"]) == {"externalcontact/mark_tag"}
+    assert wanted(world, soon) == []
+
+    give(world, tag, ids[:1], takes=True)
+    told(world, timezone.now())
+    assert marked(world, soon + hurry.SOON)
+    assert theirs(world, row.wecom_id) == mains(world, ids[1:])
+
+
+def test_who_hurries_while_wecom_is_away_is_marked_after_it(world):
+    tag, wecom_id = linked(world)
+    with world.scope():
+        TagLibrary.objects.update(due_at=timezone.now() + timedelta(hours=1))
+    give(world, tag, people_of(world, 3))
+    told(world, timezone.now())
+    at = timezone.now() + hurry.SOON
+    fault(world, "mark_tag", "http_500", 500)
+    assert not marked(world, at)
+    assert wanted(world, at) == []
+
+    world.simulator.delete("/_sim/faults")
+    assert marked(world, at + marking.RETRY)
+    assert theirs(world, wecom_id) == ours(world, tag) != set()
+
+
+def test_too_many_to_hurry_begin_a_round(world, monkeypatch):
+    monkeypatch.setattr(hurry, "MOST", 2)
+    tag, wecom_id = linked(world)
+    with world.scope():
+        TagLibrary.objects.update(due_at=timezone.now() + timedelta(hours=1))
+    give(world, tag, people_of(world, 3))
+    told(world, timezone.now())
+
+    assert marked(world, timezone.now())
+    assert theirs(world, wecom_id) == ours(world, tag) != set()
+
+
+def test_a_corp_that_is_not_connected_any_more_is_put_off_with_a_word(world):
+    with world.scope():
+        CorpApp.objects.update(secret="")
+        TagLibrary.objects.update(due_at=timezone.now())
+    mark_corp(brand_id=world.brand.id, corp_id=world.corp.pk)
+
+    with world.scope():
+        state = TagLibrary.objects.get()
+    assert state.problem
+    assert state.due_at > timezone.now() + timedelta(minutes=5)
