@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from wecom.simulator import acts, crypto, habits, phone, quota
+from wecom.simulator import acts, crypto, habits, quota
 from wecom.simulator.control_base import ENGINE, Answer, BadRequest, body_of, reply, text_of
 from wecom.simulator.faults import Fault
 from wecom.simulator.logins import openid_of
@@ -295,28 +295,6 @@ async def decrypt(request: web.Request) -> web.Response:
     except ValueError as error:
         raise BadRequest(str(error)) from error
     return reply({"message": message, "receiveid": receiveid})
-
-
-@routes.get("/_sim/images/{corpid}/{name}")
-async def image(request: web.Request) -> web.Response:
-    """A picture uploaded by media/uploadimg."""
-    corp = _named_corp(request)
-    suffix = f"/{request.match_info['name']}"
-    media = next((each for url, each in corp.media.items() if each.permanent and url.endswith(suffix)), None)
-    if media is None:
-        raise web.HTTPNotFound
-    png = media.content.startswith(b"\x89PNG")
-    return web.Response(body=media.content, content_type="image/png" if png else "image/jpeg")
-
-
-@routes.get("/_sim/phone")
-async def show_phone(request: web.Request) -> web.Response:
-    """?corpid=&external_userid=: the customer's chats and Moments as they saw them; without a customer, a list."""
-    engine = request.app[ENGINE]
-    corp = engine.world.corp(request.query.get("corpid", "")) or next(iter(engine.world.corps.values()))
-    customer = corp.customers.get(request.query.get("external_userid", ""))
-    page = phone.screen(engine, corp, customer) if customer else phone.directory(engine, corp)
-    return web.Response(text=page, content_type="text/html")
 
 
 def _corp(corp: Corp) -> Answer:

@@ -19,7 +19,17 @@ from typing import Any
 
 from aiohttp import web
 
-from wecom.simulator import control, control_logins, control_suites, control_world, hosts, links, reading, snapshot
+from wecom.simulator import (
+    control,
+    control_logins,
+    control_phone,
+    control_suites,
+    control_world,
+    hosts,
+    links,
+    reading,
+    snapshot,
+)
 from wecom.simulator.clock import Clock
 from wecom.simulator.control import SAVER
 from wecom.simulator.control_base import ENGINE
@@ -34,7 +44,7 @@ from wecom.simulator.wire import CORP, SUITE, Binary, Call, answer, refuse
 logger = logging.getLogger("wecom.simulator")
 
 BODY_LIMIT = 32 * 1024 * 1024
-PARTS = (control, control_world, control_suites, control_logins, hosts)
+PARTS = (control, control_world, control_suites, control_logins, control_phone, hosts)
 SAVE_EVERY = 30.0  # seconds, when something changed
 GC_THRESHOLDS = (20_000, 50, 100)  # what people leave behind are rows, not cycles: a walk over all would be a pause
 HUNG_FOR = 600.0  # seconds a hung call stays open at most
