@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from contacts import api, oneid_api
+from contacts import api, churn_api, oneid_api
 
 urlpatterns = [
     path("contacts", api.Contacts.as_view()),
@@ -12,6 +12,7 @@ urlpatterns = [
     path("contacts/<int:contact_id>/merge", oneid_api.Merges.as_view()),
     path("contacts/<int:contact_id>/export", oneid_api.Export.as_view()),
     path("contacts/<int:contact_id>/erase", oneid_api.Erase.as_view()),
+    path("churn", churn_api.Churn.as_view()),
     path("oneid/summary", oneid_api.Summary.as_view()),
     path("oneid/links", oneid_api.Link.as_view()),
     path("oneid/merges/<int:merge_id>/split", oneid_api.Split.as_view()),

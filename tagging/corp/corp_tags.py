@@ -52,6 +52,33 @@ def set_library(*, corp_id: int, is_on: bool, imports_new: bool, actor: Actor, a
     return library
 
 
+def begin_round(*, corp_id: int, actor: Actor, at: datetime) -> TagLibrary:
+    """Compare the two sides out of turn, WeCom's list included. Scoped; audited. A round under way goes on.
+
+    Raises NotFound for the corp, Conflict `tagging.sync_off`."""
+    corp = found(Corp.objects.filter(pk=corp_id))
+    library = TagLibrary.objects.filter(corp=corp, is_on=True).select_for_update(of=("self",)).first()
+    if library is None:
+        raise Conflict(_("这个企业的标签同步没有开启。"), remedy=_("先开启同步。"), code="tagging.sync_off")
+    library.due_at, library.read_at = at, None
+    library.save(update_fields=["due_at", "read_at"])
+    audit.record(
+        actor=actor,
+        action="tag_library.round",
+        object_type="tag_library",
+        object_id=library.pk,
+        after={"corp": corp.corpid},
+        at=at,
+    )
+    return library
+
+
+def linked(corp_id: int) -> int:
+    """How many of the corp's tags stand for a tag or a segment. Scoped."""
+    rows = CorpTag.objects.filter(corp_id=corp_id).exclude(state=State.GONE)
+    return rows.exclude(tag=None, segment=None).count()
+
+
 def link(*, corp_id: int, tag_id: int, actor: Actor, at: datetime) -> CorpTag:
     """Have a tag of ours in WeCom too: tied to the corp's tag of that group and name, made if need be. Scoped; audited.
 

@@ -131,6 +131,17 @@ def matrix(*, start: datetime, end: datetime) -> dict[tuple[str, str], int]:
     return {(source, target): count for source, target, count in rows}
 
 
+def counts() -> dict[str, int]:
+    """Key of a stage → contacts in it now; "" for those whom none fits. Scoped."""
+    rows = _rows(
+        "SELECT s.stage, count(*) FROM tagging_lifecyclespell s"
+        " JOIN contacts_contact c ON c.brand_id = s.brand_id AND c.id = s.contact_id"
+        " WHERE s.brand_id = %s AND s.until IS NULL GROUP BY 1",
+        [current_brand_id()],
+    )
+    return dict(rows)
+
+
 def kept_since() -> datetime | None:
     """When the first spell began: before it the matrix knows nothing. Scoped."""
     return LifecycleSpell.objects.order_by("since").values_list("since", flat=True).first()

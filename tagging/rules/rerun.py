@@ -4,7 +4,7 @@ A rule taken over history first says what it would change (a preview writes noth
 it. All ranges are judged at the run's moment. What a rule with a lower threshold has given to contacts who do not
 reach it any more is taken; a rule without one takes nothing, its tags run out."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -74,6 +74,20 @@ def open_runs() -> list[TagRun]:
 def latest(rule_id: int) -> TagRun | None:
     """The rule's last run. Scoped."""
     return TagRun.objects.filter(rule_id=rule_id).order_by("-id").first()
+
+
+def latest_of(rule_ids: Collection[int]) -> dict[int, TagRun]:
+    """Rule id → its last run; rules that were never taken over history are missing. Scoped; one query."""
+    runs = TagRun.objects.filter(rule__in=rule_ids).order_by("rule_id", "-id").distinct("rule_id")
+    return {run.rule_id: run for run in runs if run.rule_id is not None}
+
+
+def share(run: TagRun) -> float:
+    """Of the contacts, how many a run has done: 0 to 1. Scoped; counts contacts while it goes on."""
+    if run.finished_at is not None:
+        return 1.0
+    everybody = Contact.objects.count()
+    return Contact.objects.filter(pk__lt=run.next_contact).count() / everybody if everybody else 1.0
 
 
 def advance(*, brand_id: int, run_id: int, now: datetime) -> bool:

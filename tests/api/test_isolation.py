@@ -65,6 +65,9 @@ REFERENCES: list[tuple[Call, str]] = [
     (("POST", "segments"), "tree.tag_id"),
     (("POST", "segments/count"), "tree.tag_id"),
     (("POST", "pushes"), "segment_id corp_id variants.0.content_id"),
+    (("POST", "tag-rules"), "tag_id"),
+    (("POST", "corp-tags"), "corp_id"),
+    (("PUT", "lifecycle/stages"), "stages[0].tree.tag_id"),
 ]
 
 

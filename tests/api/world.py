@@ -10,10 +10,12 @@ from django.apps import apps
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 
 from contacts import merging
 from contacts.models import Identity, IdentityConflict
 from scrm.lib.ids import made_id
+from tagging.rules import rerun
 from tenants.scope import brand_scope
 from tenants.tables import TenantModel
 from tests.cast import Cast
@@ -53,6 +55,7 @@ class World:
         made._done("put", f"segments/{made.ids['static_id']}/mode", {"mode": "static"})
         poster = {"file": SimpleUploadedFile("果园·海报.png", png(8, 6))}
         made.ids["media_id"] = int(cast.alice.upload(f"/{PREFIX}media", poster).json()["id"])
+        made._knowledge()
         made.ids["content_id"] = made._made("contents", {"name": "果园·会员日", "text": "果园签到有礼"})
         variants = [{"content_id": made.ids["content_id"]}]
         body = {"name": "果园·推送", "segment_id": made.ids["segment_id"], "variants": variants}
@@ -62,6 +65,16 @@ class World:
         made.ids["webhook_id"] = made._made("webhooks", {**_webhook(made.ids), "name": "果园·商城"})
         made._done("post", "points/grants", {"contact": {"unionid": "o-chen"}, "points": 50}, key="果园".encode().hex())
         return made
+
+    def _knowledge(self) -> None:
+        """A group of tags, a rule that was previewed, a segment's shadow tag, stages."""
+        self._done("post", "tags", {"name": "果园·新品", "group": "果园·分组"}, key="grouped")
+        self.ids["rule_id"] = self._made("tag-rules", {**_rule(self.ids), "name": "果园·规则"})
+        self.ids["run_id"] = self._made(f"tag-rules/{self.ids['rule_id']}/preview", {})
+        rerun.run_to_end(brand_id=self.cast.brand.pk, run_id=self.ids["run_id"], now=timezone.now())
+        shadow = {"corp_id": self.ids["corp_id"], "segment_id": self.ids["segment_id"]}
+        self.ids["corp_tag_id"] = self._made("corp-tags", shadow)
+        self._done("put", "lifecycle/stages", {"stages": [{"key": "all", "name": "果园·所有人", "tree": {"all": []}}]})
 
     def _contradict(self, contact_id: int) -> None:
         """Two more contacts: one that may be the first, one that was found to be the second."""
@@ -173,6 +186,22 @@ def _own_type(_ids: dict[str, int]) -> dict[str, Any]:
     return {"name": "x_scan", "label": "扫码", "props": {"shelf": {"type": "text"}}}
 
 
+def _rule(ids: dict[str, int]) -> dict[str, Any]:
+    return {"name": "看过", "tag_id": ids["tag_id"], "event_type": "product_view", "where": {"category": "婴童"}}
+
+
+def _stages(ids: dict[str, int]) -> dict[str, Any]:
+    return {"stages": [{"key": "tagged", "name": "有标签", "tree": {"kind": "tag", "tag_id": ids["tag_id"]}}]}
+
+
+def _policy(_ids: dict[str, int]) -> dict[str, Any]:
+    return {"half_life_days": 7, "weights": {"product_view": 1, "order_paid": 5}}
+
+
+def _tied(ids: dict[str, int]) -> dict[str, Any]:
+    return {"corp_id": ids["corp_id"], "tag_id": ids["tag_id"]}
+
+
 CALLS: dict[Call, Example] = {
     ("POST", "events"): Example("events:write", body=_events),
     ("GET", "event-types"): Example("events:write"),
@@ -206,6 +235,38 @@ CALLS: dict[Call, Example] = {
     ),
     ("GET", "tags"): Example("tags:read"),
     ("POST", "tags"): Example("tags:write", body=lambda _ids: {"name": "新标签"}),
+    ("GET", "tags/<int:tag_id>"): Example("tags:read"),
+    ("PUT", "tags/<int:tag_id>"): Example("tags:write", body=lambda _ids: {"rank": 3}),
+    ("GET", "tag-groups"): Example("tags:read"),
+    ("PUT", "tag-groups"): Example("tags:write", body=lambda _ids: {"name": "果园·分组", "exclusive": "latest"}),
+    ("GET", "tag-rules"): Example("tags:read"),
+    ("POST", "tag-rules"): Example("tags:write", body=_rule),
+    ("GET", "tag-rules/<int:rule_id>"): Example("tags:read"),
+    ("PUT", "tag-rules/<int:rule_id>"): Example("tags:write", body=_rule),
+    ("DELETE", "tag-rules/<int:rule_id>"): Example("tags:write"),
+    ("POST", "tag-rules/<int:rule_id>/preview"): Example("tags:write", body=_nothing),
+    ("POST", "tag-rules/<int:rule_id>/apply"): Example("tags:write", body=_nothing),
+    ("GET", "tag-runs"): Example("tags:read"),
+    ("GET", "tag-runs/<int:run_id>"): Example("tags:read"),
+    ("GET", "corp-tags"): Example("tags:read"),
+    ("POST", "corp-tags"): Example("tags:write", body=_tied),
+    ("GET", "corp-tags/<int:corp_tag_id>"): Example("tags:read"),
+    ("DELETE", "corp-tags/<int:corp_tag_id>"): Example("tags:write"),
+    ("GET", "corp-tags/libraries"): Example("tags:read"),
+    ("GET", "corp-tags/libraries/<int:corp_id>"): Example("tags:read"),
+    ("PUT", "corp-tags/libraries/<int:corp_id>"): Example("tags:write", body=lambda _ids: {"is_on": False}),
+    ("POST", "corp-tags/libraries/<int:corp_id>/round"): Example("tags:write"),
+    ("GET", "interests/policy"): Example("tags:read"),
+    ("PUT", "interests/policy"): Example("tags:write", body=_policy),
+    ("POST", "interests/recompute"): Example("tags:write", body=_nothing),
+    ("GET", "lifecycle/stages"): Example("segments:read"),
+    ("PUT", "lifecycle/stages"): Example("segments:write", body=_stages),
+    ("GET", "lifecycle/defaults"): Example("segments:read"),
+    ("GET", "lifecycle/matrix"): Example("segments:read"),
+    ("GET", "churn"): Example("contacts:read"),
+    ("GET", "contacts/<int:contact_id>/tags"): Example("tags:read"),
+    ("GET", "contacts/<int:contact_id>/interests"): Example("contacts:read"),
+    ("GET", "contacts/<int:contact_id>/lifecycle"): Example("contacts:read"),
     ("POST", "tags/<int:tag_id>/give"): Example("tags:write", body=_bulk),
     ("POST", "tags/<int:tag_id>/take"): Example("tags:write", body=_bulk),
     ("GET", "segments"): Example("segments:read"),
