@@ -41,6 +41,8 @@ class EventRow:
     amount_fen: int | None
     dwell_seconds: int | None
     source: str
+    fires: bool = True
+    """False: an import of old events, to be counted but not to be reacted to"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +276,7 @@ def _claimed(reactor: str, brand_id: int, at: datetime) -> tuple[int, UUID] | No
 
 _READ = """
     SELECT txid, id, contact_id IS NOT NULL AND (fires OR %s) AND (%s::text[] IS NULL OR type = ANY (%s)), occurred_at,
-           received_at, type, contact_id, props, category, product_id, amount_fen, dwell_seconds, source
+           received_at, type, contact_id, props, category, product_id, amount_fen, dwell_seconds, source, fires
     FROM events_event
     WHERE brand_id = %s AND (txid, id) > (%s, %s) AND txid < %s
     ORDER BY txid, id LIMIT %s
@@ -316,7 +318,7 @@ def rows_by_key(keys: Sequence[tuple[datetime, UUID]]) -> list[EventRow]:
 
 _BY_KEY = """
     SELECT e.id, e.occurred_at, e.received_at, e.type, e.contact_id, e.props, e.category, e.product_id, e.amount_fen,
-           e.dwell_seconds, e.source
+           e.dwell_seconds, e.source, e.fires
     FROM unnest(%s::timestamptz[], %s::uuid[]) AS k (occurred_at, id)
     JOIN events_event e ON e.brand_id = current_setting('orchard.brand_id')::bigint
          AND e.occurred_at = k.occurred_at AND e.id = k.id

@@ -17,7 +17,7 @@ UNKNOWN = timedelta(hours=1)
 TICK = "interval '1 microsecond'"
 """windows are `[start, end)`: what lies on the start is still in, so the first moment at which it is out is the next"""
 
-SOURCES = ("contact", "follow", "tag", "group", "identity", "points", "outreach", "segment", "stage")
+SOURCES = ("contact", "follow", "tag", "group", "identity", "points", "outreach", "segment", "stage", "interest")
 """Tables whose rows conditions read, by what they are about. A change of a row touches its contact."""
 
 

@@ -22,29 +22,41 @@ PERSON = "person"
 
 
 def handle(batch: Batch) -> None:
-    """Look at the contacts whom the batch's events touch, in the segments that these events can change. Scoped."""
+    """Look at the contacts whom the batch's events touch, in the segments that these events can change. Scoped.
+
+    Imported events that fire nothing count in segments as others do, but the log is not told of who comes or goes by
+    them: an SOP must not greet whom a file of last year's orders brings in."""
     followed = flips.followed()
-    by_type: dict[str, set[int]] = defaultdict(set)
-    for row in batch.rows:
-        # What we write ourselves: a segment asks about another by naming it, not by its events.
-        if row.type not in flips.OWN_EVENTS:
-            by_type[row.type].add(row.contact_id)
-    if not by_type or not (followed or _following()):
+    by_type, silently = _by_type(batch, fires=True), _by_type(batch, fires=False)
+    if not (by_type or silently) or not (followed or _following()):
         return
     # An event that arrived while the reactors were running happened before now, whatever they call now.
     at = max([batch.at, *(row.received_at for row in batch.rows)])
     flips.hold(batch.brand_id)
     for fill in followed:
         touched = standings.touched_by(fill.tree)
-        types = [type_ for type_ in by_type if touched.by_event(type_)]
-        if types:
-            who = set().union(*(by_type[type_] for type_ in types))
-            flips.look_again(fill, who, at=at, cause=flips.EVENT, why="、".join(sorted(types)))
+        for some, is_told in ((by_type, True), (silently, False)):
+            types = [type_ for type_ in some if touched.by_event(type_)]
+            if types:
+                who = set().union(*(some[type_] for type_ in types))
+                why = "、".join(sorted(types))
+                flips.look_again(fill, who, at=at, cause=flips.EVENT, why=why, is_told=is_told)
     # Reactors before this one have tagged the same people, and moved their last activity.
     take_touches(brand_id=batch.brand_id, at=at, followed=followed)
 
 
-REACTOR = Reactor("segments", None, handle)
+def _by_type(batch: Batch, *, fires: bool) -> dict[str, set[int]]:
+    """Contacts by the type of what happened to them, without what we write ourselves.
+
+    A segment asks about another by naming it, not by its events."""
+    by_type: dict[str, set[int]] = defaultdict(set)
+    for row in batch.rows:
+        if row.fires == fires and row.type not in flips.OWN_EVENTS:
+            by_type[row.type].add(row.contact_id)
+    return by_type
+
+
+REACTOR = Reactor("segments", None, handle, silent=True)
 
 
 def work(*, brand_id: int, at: datetime, horizon: int | None = None) -> bool:

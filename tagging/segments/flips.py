@@ -57,10 +57,12 @@ def followed() -> list[SegmentFill]:
     return list(fills.order_by("segment_id"))
 
 
-def look_again(fill: SegmentFill, contact_ids: Iterable[int], *, at: datetime, cause: str, why: str = "") -> int:
+def look_again(
+    fill: SegmentFill, contact_ids: Iterable[int], *, at: datetime, cause: str, why: str = "", is_told: bool = True
+) -> int:
     """Look at these contacts in one segment; returns how many came or went. Scoped; the caller holds the brand's turn.
 
-    `why` goes into the reason: the types of events."""
+    `why` goes into the reason: the types of events. `is_told`: whether the log is told of them."""
     ids, flipped = sorted(set(contact_ids)), 0
     for first in range(0, len(ids), CROWD):
         found = standings.look(
@@ -70,7 +72,7 @@ def look_again(fill: SegmentFill, contact_ids: Iterable[int], *, at: datetime, c
             contact_ids=ids[first : first + CROWD],
             at=at,
         )
-        flips = [flip for each in found if (flip := _flip(fill, each, at=at, cause=cause, why=why))]
+        flips = [flip for each in found if (flip := _flip(fill, each, at=at, cause=cause, why=why, is_told=is_told))]
         _remember(fill, found)
         write(fill, flips, at=at)
         flipped += len(flips)
@@ -100,7 +102,7 @@ def write(fill: SegmentFill, flips: Sequence[Flip], *, at: datetime) -> None:
         _tell(fill, type_, {contact: moments[contact] for contact in told}, some[0].reason["cause"], at=at)
 
 
-def _flip(fill: SegmentFill, found: Found, *, at: datetime, cause: str, why: str) -> Flip | None:
+def _flip(fill: SegmentFill, found: Found, *, at: datetime, cause: str, why: str, is_told: bool) -> Flip | None:
     enters = found.exists and standings.holds(fill.tree, found.bits)
     if enters == (found.entered_at is not None):
         return None
@@ -114,7 +116,7 @@ def _flip(fill: SegmentFill, found: Found, *, at: datetime, cause: str, why: str
         moment = max(found.known_due_at, at - timedelta(days=1))
     leaves, held = _reason(json.dumps(fill.tree), before, found.bits)
     reason = {"cause": cause, "leaves": leaves, "held": held} | ({"why": why} if why else {})
-    return Flip(found.contact_id, enters, min(moment, at), reason, is_told=True)
+    return Flip(found.contact_id, enters, min(moment, at), reason, is_told)
 
 
 def _known_before(fill: SegmentFill, found: Found) -> int | None:

@@ -77,6 +77,9 @@ def set_mode(*, segment_id: int, mode: str, actor: Actor, at: datetime) -> Segme
             fills.end(segment, at=at)
         else:
             fills.begin(segment, at=at)
+        if Mode.STATIC in (mode, before) and mode != before:
+            # Who names a static segment means its list, and not its conditions.
+            _ask_anew(segment, at=at)
         audit.record(
             actor=actor,
             action="segment.mode",
@@ -93,12 +96,25 @@ def tree_changed(segment: Segment, *, at: datetime) -> None:
     """The segment's tree has changed: it, and whoever asks about it, is looked at anew. Static ones keep their members.
 
     Called by segments.save, after the new tree is stored."""
-    asking = [
-        other
-        for other in Segment.objects.filter(mode=Mode.DYNAMIC, archived_at=None)
-        if other.pk == segment.pk or _asks(other.tree, segment)
-    ]
-    for each in asking:
+    if segment.mode == Mode.DYNAMIC:
+        fills.begin(segment, at=at)
+    _ask_anew(segment, at=at)
+
+
+def check_change(segment: Segment, tree: Any) -> None:
+    """Whether a dynamic segment may have this tree. Called by segments.save, before it is stored. Raises Invalid."""
+    if segment.mode == Mode.DYNAMIC or _dynamic_asking(segment):
+        _check_dynamic(tree)
+
+
+def _dynamic_asking(segment: Segment) -> list[Segment]:
+    dynamic = Segment.objects.filter(mode=Mode.DYNAMIC, archived_at=None).exclude(pk=segment.pk)
+    return [other for other in dynamic if _asks(other.tree, segment)]
+
+
+def _ask_anew(segment: Segment, *, at: datetime) -> None:
+    """What is true of the segment is no longer: who asks about it, is looked at anew."""
+    for each in _dynamic_asking(segment):
         fills.begin(each, at=at)
     for follower in followers.all_of_them():
         if any(_asks(tree, segment) for _name, tree in follower.trees()):

@@ -54,6 +54,8 @@ def save(*, name: str, tree: Any, actor: Actor, at: datetime, segment_id: int | 
             code="tagging.name_taken",
         )
     before = {"name": old.name, "tree": old.tree, "version": old.version} if old else None
+    if old is not None and old.tree != tree:
+        memberships.check_change(old, tree)
     segment = old or Segment(created_at=at, version=0)
     if segment.tree != tree or not old:
         segment.version += 1

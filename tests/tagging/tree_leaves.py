@@ -111,7 +111,7 @@ def identity(world: World) -> Leaves:
 
 def bucket(world: World) -> Leaves:
     bounds = st.integers(0, 99).flatmap(lambda low: st.tuples(st.just(low), st.integers(low + 1, 100)))
-    salts = st.sampled_from(["q4", "%s:1"])
+    salts = st.sampled_from(["q4", "%s:1", "a", "b", "c", "d"])
     return st.builds(lambda salt, b: {"kind": "bucket", "salt": salt, "lo": b[0], "hi": b[1]}, salts, bounds)
 
 

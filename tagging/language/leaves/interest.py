@@ -61,8 +61,8 @@ class Interest(Condition):
         return ~found if leaf.get("op") == "lt" else found
 
     def touched_by(self, leaf: Leaf) -> changes.Touched:
-        """By events that weigh: which these are is the brand's setting."""
-        return changes.Touched(events=None, sources=frozenset())
+        """The contact's scores: reckoned from events, and all anew when the brand weighs them otherwise."""
+        return changes.by_sources("interest")
 
     def next_flip(self, leaf: Leaf, frame: Frame) -> Sql | None:
         """When the first of the scores that are high enough has faded to the threshold."""

@@ -108,7 +108,17 @@ class Sequence(Condition):
                 (*flip.params, *where.params),
             )
         ]
-        long = _long(leaf.get("then_not"))
+        then, long = leaf.get("then_not"), _long(leaf.get("then_not"))
+        if then and long is None:
+            # Nothing may follow until now: what is told of a moment to come ends it then.
+            ahead = all_of(
+                [
+                    *_event("n", then["event"], then.get("where"), frame),
+                    Sql(f"n.contact_id = {frame.alias}.id AND n.occurred_at >= %s", (frame.at,)),
+                ]
+            )
+            ends = f"(SELECT min(n.occurred_at) + {changes.TICK} FROM events_event n WHERE {ahead.text})"  # noqa: S608
+            made.append(Sql(ends, ahead.params))
         if long is not None:
             # At the very moment the time is over; the window is [last step, last step + time).
             over = all_of([where, Sql("e.occurred_at + %s > %s", (long, frame.at))])
