@@ -44,7 +44,7 @@ def test_every_act_and_every_kind_of_object_has_words():
 
 
 @pytest.mark.parametrize(
-    ("language", "said", "other"), [("zh-hans", "保存人群", "给客户打标签"), ("en", "Save segment", "Give tag")]
+    ("language", "said", "other"), [("zh-hans", "保存人群", "给客户打标签"), ("en", "Save segment", "Tag contacts")]
 )
 def test_the_audit_page_says_it_in_words(cast, console, language, said, other):
     at = timezone.now() - timedelta(minutes=5)
