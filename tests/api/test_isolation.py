@@ -92,6 +92,10 @@ def test_another_brands_row_named_in_a_body_is_refused_by_field(ours, call, fiel
         ("GET", "points/entries"),
         ("POST", "points/grants"),
         ("POST", "points/spends"),
+        ("GET", "points/tier"),
+        ("GET", "points/tier/history"),
+        ("PUT", "points/tier/floor"),
+        ("DELETE", "points/tier/floor"),
     ],
     ids=" ".join,
 )

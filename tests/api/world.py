@@ -64,6 +64,9 @@ class World:
         made.ids["import_id"] = made._made("imports", {**_file(made.ids), "name": "果园·历史.csv"})
         made.ids["webhook_id"] = made._made("webhooks", {**_webhook(made.ids), "name": "果园·商城"})
         made._done("post", "points/grants", {"contact": {"unionid": "o-chen"}, "points": 50}, key="果园".encode().hex())
+        rung = {"code": "gold", "name": "果园·金卡", "threshold": 90_000}
+        made._done("put", "points/tiers", {**_tiers(made.ids), "tiers": [rung]})
+        made._done("put", "points/tier/floor", _floor(made.ids))
         return made
 
     def _knowledge(self) -> None:
@@ -113,6 +116,14 @@ def _contact(ids: dict[str, int]) -> str:
 
 def _movement(ids: dict[str, int]) -> dict[str, Any]:
     return {"contact": {"id": str(ids["contact_id"])}, "points": 5}
+
+
+def _tiers(_ids: dict[str, int]) -> dict[str, Any]:
+    return {"metric": "net_spend", "tiers": [{"code": "gold", "name": "新金卡", "threshold": 100_000}]}
+
+
+def _floor(ids: dict[str, int]) -> dict[str, Any]:
+    return {"contact": {"id": str(ids["contact_id"])}, "tier": "gold", "note": "果园·补偿"}
 
 
 def _bulk(ids: dict[str, int]) -> dict[str, Any]:
@@ -292,6 +303,12 @@ CALLS: dict[Call, Example] = {
     ("GET", "points/entries"): Example("points:read", _contact),
     ("POST", "points/grants"): Example("points:write", body=_movement),
     ("POST", "points/spends"): Example("points:write", body=_movement),
+    ("GET", "points/tiers"): Example("points:read"),
+    ("PUT", "points/tiers"): Example("points:write", body=_tiers),
+    ("GET", "points/tier"): Example("points:read", _contact),
+    ("GET", "points/tier/history"): Example("points:read", _contact),
+    ("PUT", "points/tier/floor"): Example("points:write", body=_floor),
+    ("DELETE", "points/tier/floor"): Example("points:write", _contact),
     ("GET", "media"): Example("pushes:read"),
     ("POST", "media"): Example("pushes:write", file=_picture),
     ("GET", "media/<int:media_id>"): Example("pushes:read"),

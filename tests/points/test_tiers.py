@@ -415,3 +415,32 @@ def test_erasing_a_person_takes_their_tier(cast):
         erasure.erase(contact_id=who.id, typed_name=who.name, reason="本人要求", actor=SYSTEM, at=NOON)
         assert not TierSpell.objects.exists()
         assert not Contact.objects.filter(pk=who.id).exists()
+
+
+def test_a_partner_sets_the_rules_and_reads_a_tier(cast):
+    who = cast.contact()
+    none = cast.alice.api("get", f"/api/v1/points/tier?id={who.id}")
+    body = {"metric": "growth_value", "tiers": [{"code": "a", "name": "甲", "threshold": 10}]}
+    made = cast.alice.api("put", "/api/v1/points/tiers", body)
+    wrong = {**body, "tiers": [*body["tiers"], {"code": "b", "name": "乙", "threshold": 10}]}
+    refused = cast.alice.api("put", "/api/v1/points/tiers", wrong)
+    grant = {"contact": {"id": str(who.id)}, "points": 4}
+    cast.alice.api("post", "/api/v1/points/grants", grant, idempotency_key="G1")
+    read = cast.alice.api("get", f"/api/v1/points/tier?id={who.id}").json()
+    promise = {"contact": {"id": str(who.id)}, "tier": "a", "note": "补偿"}
+    held = cast.alice.api("put", "/api/v1/points/tier/floor", promise).json()
+    gone = cast.alice.api("delete", f"/api/v1/points/tier/floor?id={who.id}").json()
+    again = cast.alice.api("delete", f"/api/v1/points/tier/floor?id={who.id}")
+    first = cast.alice.api("get", f"/api/v1/points/tier/history?id={who.id}&limit=1").json()
+    path = f"/api/v1/points/tier/history?id={who.id}&limit=1&cursor={first['next_cursor']}"
+    second = cast.alice.api("get", path).json()
+
+    assert (none.status_code, none.json()["code"]) == (404, "tiers.none")
+    assert (made.status_code, made.json()["tiers"], made.json()["window"]) == (200, body["tiers"], "rolling")
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "tiers[1].threshold")
+    assert (read["tier"], read["value"], read["next"]["code"], read["gap"]) == (None, 4, "a", 6)
+    assert (held["tier"]["code"], held["floor"]["note"]) == ("a", "补偿")
+    assert (gone["tier"], gone["floor"]) == (None, None)
+    assert (again.status_code, again.json()["code"]) == (422, "tiers.no_floor")
+    assert [item["reason"] for item in first["items"] + second["items"]] == ["floor_ended", "floor"]
+    assert second["next_cursor"] is None
