@@ -15,6 +15,8 @@ from media.models import Kept
 from media.wanted import Wanted
 from wecom.models import Corp
 
+LOOKED_AT = 500
+"""contents with media_ids of their own, the latest, among which one is looked for"""
 SOON = timedelta(days=1)
 """how long before a scheduled push its files go to WeCom"""
 
@@ -64,14 +66,14 @@ def shown_by(attachments: Sequence[Any]) -> list[Kept]:
 def ends_at(*, before: Content | None, attachments: Sequence[Any], at: datetime) -> datetime | None:
     """When WeCom forgets the first of the media_ids that the attachments name themselves, at the latest.
 
-    Nobody knows when they were uploaded, but it was before they were written here. `before`: the content as it was;
-    ids that it had are as old as that."""
+    Nobody knows when they were uploaded, but it was before they were first written here, in this content (`before`: as
+    it was) or in another that it was copied from. Scoped."""
     ids = attached.bare(attachments)
     if not ids:
         return None
-    if before is not None and ids & attached.bare(before.attachments):
-        return media_ends(before)
-    return at + LIVES
+    others = Content.objects.exclude(media_ends_at=None).order_by("-pk")[:LOOKED_AT]
+    same = [media_ends(row) for row in (before, *others) if row is not None and ids & attached.bare(row.attachments)]
+    return min((end for end in same if end is not None), default=at + LIVES)
 
 
 def media_ends(content: Content) -> datetime | None:

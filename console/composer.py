@@ -10,20 +10,25 @@ from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from campaigns import content, pushes
+from campaigns import attached, content, media_use, pushes
 from campaigns.models import Channel, Push, Variant
+from media import keeping
+from media.models import Kept, Kind
 from scrm.lib.errors import FieldError, Invalid
 from tagging.models import Segment, Tag
 from tagging.segments import segments
 from tenants.actors import Actor
 
 MOST_VARIANTS = 6
-ATTACHMENTS = ("none", "link", "miniprogram", "image")
 FIELDS = {
-    "link": ("title", "desc", "url", "picurl"),
-    "miniprogram": ("title", "appid", "page", "pic_media_id"),
-    "image": ("pic_url", "media_id"),
+    "link": ("title", "desc", "url", "picurl", "media"),
+    "miniprogram": ("title", "appid", "page", "pic_media_id", "media"),
+    "image": ("pic_url", "media_id", "media"),
+    "video": ("media_id", "media"),
+    "file": ("media_id", "media"),
 }
+MOST_KEPT = 100
+"""files of a kind to choose from, the latest"""
 KEEP, EVERYBODY = "keep", ""
 
 
@@ -42,6 +47,10 @@ class VariantForm:
     """attachments that the form has no fields for; they are kept"""
     condition: Any = None
     errors: list[str] = field(default_factory=list)
+    kept: dict[str, Kept] = field(default_factory=dict)
+    """the kept file that is shown, under the kind of its attachment"""
+    ends: datetime | None = None
+    """when WeCom forgets a media_id that the saved content names itself, at the latest"""
 
     @property
     def number_text(self) -> str:
@@ -99,6 +108,7 @@ def read(data: QueryDict, push: Push | None) -> PushForm:
         if row:
             made.others = _split(row.content.attachments)[2]
             made.condition = row.condition
+            made.ends = media_use.media_ends(row.content)
         form.variants.append(made)
     form.variants = form.variants or [VariantForm(1)]
     return form
@@ -143,8 +153,19 @@ def choices() -> dict[str, Any]:
         "segments": Segment.objects.filter(archived_at=None).order_by("-updated_at")[:500],
         "tags": Tag.objects.order_by("group", "name")[:500],
         "channels": Channel.choices,
+        "pile": {kind: list(Kept.objects.filter(kind=kind).order_by("-pk")[:MOST_KEPT]) for kind in Kind.values},
+        "now": timezone.now(),
         "limits": {"bytes": content.MASS_TEXT_BYTES, "characters": content.MOMENTS_TEXT_CHARACTERS},
     }
+
+
+def show_files(form: PushForm) -> None:
+    """Look up the kept files that the form names, for their pictures. Scoped."""
+    numbers = {number for variant in form.variants if (number := _number(variant.attached.get("media", "")))}
+    known = keeping.by_ids(numbers)
+    for variant in form.variants:
+        row = known.get(_number(variant.attached.get("media", "")) or 0)
+        variant.kept = {variant.attachment: row} if row else {}
 
 
 def _save_variant(form: PushForm, variant: VariantForm, index: int, actor: Actor, at: datetime) -> pushes.VariantDraft:
@@ -167,7 +188,13 @@ def _attachments(variant: VariantForm, channel: str) -> list[dict[str, Any]]:
     if kind not in FIELDS:
         return []
     taken = {field.name for field in content.FORMS.get(channel, {}).get(kind, ())} or set(FIELDS[kind])
-    return [{"msgtype": kind, kind: {name: text for name, text in variant.attached.items() if text and name in taken}}]
+    body: dict[str, Any] = {name: text for name, text in variant.attached.items() if text and name in taken}
+    number = _number(variant.attached.get(attached.MEDIA, ""))
+    if number:
+        # A file that was chosen takes the place of what was named before.
+        ways = {way.field for way in attached.ways(channel, kind)}
+        body = {name: text for name, text in body.items() if name not in ways} | {attached.MEDIA: number}
+    return [{"msgtype": kind, kind: body}]
 
 
 def _condition(variant: VariantForm) -> Any:
@@ -183,9 +210,10 @@ def _condition(variant: VariantForm) -> Any:
 
 
 def _variant_form(number: int, row: Variant) -> VariantForm:
-    kind, attached, others = _split(row.content.attachments)
-    form = VariantForm(number, row.content_id, text=row.content.text, attachment=kind, attached=attached, others=others)
+    kind, body, others = _split(row.content.attachments)
+    form = VariantForm(number, row.content_id, text=row.content.text, attachment=kind, attached=body, others=others)
     form.condition = row.condition
+    form.ends = media_use.media_ends(row.content)
     if row.condition is not None:
         leaf = row.condition
         simple = leaf.get("kind") == "tag" and leaf.get("op") == "has" and isinstance(leaf.get("tag_id"), int)
@@ -198,7 +226,8 @@ def _split(attachments: list[Any]) -> tuple[str, dict[str, str], list[Any]]:
     """The first attachment if the form has fields for it, and the others."""
     if attachments and attachments[0].get("msgtype") in FIELDS:
         kind = attachments[0]["msgtype"]
-        return kind, dict(attachments[0].get(kind) or {}), list(attachments[1:])
+        body = attachments[0].get(kind) or {}
+        return kind, {name: str(value) for name, value in body.items()}, list(attachments[1:])
     return "none", {}, list(attachments)
 
 

@@ -49,6 +49,7 @@ GROUPS: tuple[tuple[Promise, tuple[Entry, ...]], ...] = (
         (
             Entry(pgettext_lazy("console", "推送"), "send", "pushes", C.READ_PUSHES, "pushes"),
             Entry(_("欢迎语"), "waving_hand", "welcome", C.READ_PUSHES, "welcome"),
+            Entry(_("素材"), "perm_media", "media", C.READ_PUSHES, "media"),
         ),
     ),
     (pgettext_lazy("console", "积分会员"), (Entry(_("积分"), "toll", "points", C.READ_POINTS, "points"),)),

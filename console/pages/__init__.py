@@ -15,6 +15,7 @@ MODULES = (
     "imports",
     "pushes",
     "welcome",
+    "media",
     "points",
     "wecom",
     "provider",

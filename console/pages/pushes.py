@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
-from campaigns import confirm, forecast, pushes, release
+from campaigns import confirm, forecast, media_use, pushes, release
 from campaigns.models import Push, Variant
 from console import composer, outcomes
 from console.keyset import page_of
@@ -207,6 +207,7 @@ def _compose(request: BrandRequest, push: Push | None, form: composer.PushForm) 
                 response["HX-Trigger"] = "push:saved"
                 return response
             return HttpResponseRedirect(reverse("admin:push", args=[saved.pk]))
+    composer.show_files(form)
     context |= {"push": push, "form": form, **composer.choices(), "typed_above": TYPED_ABOVE}
     title = form.name or _("新建推送")
     return render(request, "composer.html", context, title=title, status=422 if "problem" in context else 200)
@@ -233,8 +234,21 @@ def _result(push: Push) -> dict[str, Any]:
         "after": outcomes.after(push) if shown.delivered else None,
         "per_guide": outcomes.per_guide(push),
         "per_variant": outcomes.per_variant(push),
-        "contents": Variant.objects.filter(push=push).select_related("content").order_by("position"),
+        "said": _said(push),
         "moving": push.status in MOVING,
         "now": timezone.now(),
         "recallable": push.status == Status.SCHEDULED,
     }
+
+
+def _said(push: Push) -> list[dict[str, Any]]:
+    """What the push says, with its files, and until when a media_id that it names itself can be sent."""
+    can_still_send = push.status in MOVING
+    return [
+        {
+            "variant": variant,
+            "files": media_use.shown_by(variant.content.attachments),
+            "ends": media_use.media_ends(variant.content) if can_still_send else None,
+        }
+        for variant in Variant.objects.filter(push=push).select_related("content").order_by("position")
+    ]

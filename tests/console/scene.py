@@ -5,6 +5,7 @@ from datetime import timedelta
 from io import BytesIO
 from typing import Any
 
+from django.core.files.base import ContentFile
 from django.utils import timezone
 
 from campaigns import content, pushes
@@ -13,6 +14,7 @@ from contacts import merging
 from contacts.models import Contact
 from events import declared
 from events.imports import jobs
+from media import keeping
 from points import ledger, rules
 from points.models import Transfer
 from tagging import tags
@@ -24,6 +26,7 @@ from tenants.actors import Actor
 from tenants.models import Seat
 from tenants.scope import brand_scope
 from tests.cast import Cast
+from tests.media.files import png
 from webhooks import endpoints
 from wecom.models import AuthorisationLink, CorpApp, InboxItem, Suite
 
@@ -84,6 +87,8 @@ def made(cast: Cast) -> Scene:
         props = {"shelf": {"type": "text"}}
         declared.save(name="x_scan", label="扫码庚", props=props, actor=alice, at=now)
     imported = _imported(brand.pk, alice, now)
+    poster = ContentFile(png(3, 3))
+    kept, _is_new = keeping.keep(brand_id=brand.pk, upload=poster, name="海报壬.png", actor=alice, at=now)
     seat = Seat.objects.get(user=cast.alice.user)
     ids = {
         "contact_id": contact.pk,
@@ -103,6 +108,7 @@ def made(cast: Cast) -> Scene:
         "type_name": "x_scan",
         "merge_id": merge_id,
         "webhook_id": webhook.pk,
+        "media_id": kept.pk,
     }
     return Scene(cast, contact, tag, segment, draft, scheduled, transfer, ids)
 

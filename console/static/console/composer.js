@@ -22,10 +22,20 @@
     const value = (name) => set.querySelector(`[name="v${n}.${kind}.${name}"]`)?.value || "";
     if (kind === "none") return null;
     const card = el("o-cardmsg");
-    if (kind === "image") { card.append(el("pic", "")); return card; }
+    const file = set.querySelector(`[name="v${n}.${kind}.media"]`)?.closest("[data-media]")?.dataset || {};
+    const picture = () => {
+      const pic = el("pic", "");
+      if (!file.url || (file.is || "image") !== "image") return pic;
+      const image = new Image(); image.src = file.url; image.alt = file.name || ""; image.style.cssText = "width:100%;display:block";
+      pic.style.cssText = "height:auto"; pic.append(image);
+      return pic;
+    };
+    if (kind === "image") { card.append(picture()); return card; }
+    if (kind === "video") { const pic = el("pic", ""); pic.append(el("material-symbols-outlined", "play_circle", "span")); card.append(pic, el("f", file.name || "")); return card; }
+    if (kind === "file") { card.append(el("t", file.name || "…")); return card; }
     card.append(el("t", value("title") || "…"));
     if (kind === "link") card.append(el("s", value("desc") || value("url")));
-    card.append(el("pic", ""));
+    card.append(picture());
     if (kind === "miniprogram") card.append(el("f", document.getElementById("phone").dataset.mini));
     return card;
   };
