@@ -11,18 +11,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.apps import apps
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from contacts import gone
+from contacts import gone, traces
 from contacts.merging import spoken_for
 from contacts.models import Contact, Follow, Identity, IdentityConflict, Merge, MergeMoved
 from contacts.sets import as_array, execute, touched
-from events.imports import jobs
+from events.imports import forgetting
 from scrm.lib.errors import FieldError, Invalid, found
 from tenants import audit
 from tenants.actors import Actor
 from tenants.scope import current_brand_id
+from tenants.tables import TenantModel
 
 ERASED = "erased"
 
@@ -121,15 +123,23 @@ def _person(contact: Contact, at: datetime) -> Person:
         brand=current_brand_id(),
         contact_id=contact.pk,
         ids=ids,
-        words=sorted(word for word in words if len(word) > 3),
+        words=sorted(word for word in words if word),
         friend=follows.filter(lost_at=None).exists(),
         at=at,
     )
 
 
 def _unspoken() -> set[str]:
+    """Tables tied to contacts of which no app says how they forget: by a foreign key, or by a column of that name."""
     own = {"contacts_contact", "contacts_follow", "contacts_identity", "contacts_groupmember", "events_event"}
-    return set(spoken_for()) - own - _tables
+    named = {
+        model._meta.db_table
+        for model in apps.get_models()
+        if issubclass(model, TenantModel)
+        and not model.append_only
+        and any(field.column == "contact_id" for field in model._meta.local_fields)
+    }
+    return (set(spoken_for()) | named) - own - _tables
 
 
 def _delete(table: str, person: Person) -> int:
@@ -177,6 +187,7 @@ def _forget_contact(person: Person) -> int:
     MergeMoved.objects.filter(merge__in=merges).delete()
     # What was merged can't be split any more: there is nothing left to give back.
     merges.filter(split_at=None).update(split_at=person.at, split_reason=ERASED)
+    merges.exclude(split_reason=ERASED).update(split_reason="")
     merges.update(before=None, after=None, evidence={}, reason="")
     IdentityConflict.objects.filter(Q(contact__in=ids) | Q(other__in=ids)).delete()
     return rows + touched(
@@ -192,29 +203,19 @@ def _forget_contact(person: Person) -> int:
 
 def forget_inbox(person: Person) -> int:
     """Callbacks about the person keep their kind and time, and lose what they say."""
-    return touched(
-        """UPDATE wecom_inboxitem SET payload = '{"erased": true}', error = ''
-           WHERE brand_id = %(brand)s AND EXISTS (
-             SELECT FROM unnest(%(words)s::text[]) AS word WHERE strpos(payload::text, word) > 0)""",
-        brand=person.brand,
-        words=person.words,
-    )
+    return traces.in_inbox(brand=person.brand, words=person.words)
 
 
 def forget_audit(person: Person) -> int:
     """The trail keeps who did what and when; values that name the person go. And the answers kept for repeats."""
-    kept = touched(
-        """DELETE FROM tenants_idempotentresponse WHERE brand_id = %(brand)s AND EXISTS (
-             SELECT FROM unnest(%(words)s::text[]) AS word WHERE strpos(response::text, word) > 0)""",
-        brand=person.brand,
-        words=person.words,
-    )
-    return kept + int(execute("SELECT redact_audit(%(words)s::text[])", words=person.words)[0][0])
+    objects = [f"contact:{number}" for number in person.ids]
+    answers = traces.in_answers(brand=person.brand, words=person.words, ids=person.ids)
+    return answers + traces.in_audit(words=person.words, ids=person.ids, objects=objects)
 
 
 def forget_imports(person: Person) -> int:
     """Files that were imported, or wait to be: their rows about the person go."""
-    return jobs.forget(words=person.words)
+    return forgetting.forget(words=person.words, contact_ids=person.ids)
 
 
 def register_own() -> None:

@@ -125,8 +125,8 @@ def spend(
     Raises InsufficientPoints (nothing is written), Invalid, or KeyReused if the key stands for another movement."""
     _check_points(points)
     account = _locked_account(contact_id)
-    full_key = f"spend:{key}"
-    if Transfer.objects.filter(key=full_key).exists():
+    full_key, brand_id = f"spend:{key}", current_brand_id()
+    if Transfer.objects.filter(pk=made_id(brand_id, "transfer", full_key)).exists():
         return _replayed(full_key, contact_id, -points)
     if account is None:
         raise _insufficient(points, 0)
@@ -134,7 +134,6 @@ def spend(
     account.refresh_from_db(fields=["balance"])
     if account.balance < points:
         raise _insufficient(points, account.balance)
-    brand_id = current_brand_id()
     counter = Programme.ADJUSTED if reason == "adjust" else Programme.REDEEMED
     open_accounts(brand_id, set(), counter, at)
     transfer = Transfer.objects.create(
@@ -256,10 +255,10 @@ def _insufficient(wanted: int, balance: int) -> InsufficientPoints:
 
 
 def _replayed(key: str, contact_id: int, amount: int) -> Posted:
-    entry = (
-        PointsEntry.objects.filter(transfer__key=key, account__contact__isnull=False).select_related("account").get()
-    )
-    if entry.account.contact_id != contact_id or entry.amount != amount:
+    entries = PointsEntry.objects.filter(transfer__key=key, account__contact__isnull=False).select_related("account")
+    entry = entries.first()
+    # Without an entry the key was that of a person who has been erased since: it stays taken.
+    if entry is None or entry.account.contact_id != contact_id or entry.amount != amount:
         raise KeyReused(_("这个幂等键已用于另一笔积分。"), remedy=_("新的操作请用新的键。"))
     return Posted(entry.transfer_id, contact_id, amount, entry.balance_after or 0, replayed=True)
 

@@ -10,7 +10,8 @@ from django.db import connections
 OWNER_FUNCTIONS = (
     "drop_oldest_event_partition(integer)",
     "ensure_event_partition(timestamptz)",
-    "redact_audit(text[])",
+    "forget_in_audit(text,text[])",
+    "forget_transfer_notes(bigint[])",
     "refresh_statistics(text[])",
 )
 

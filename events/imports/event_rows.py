@@ -69,6 +69,7 @@ class EventRows:
     """The kind "events"."""
 
     name = "events"
+    scope = "events:write"
     label: Text = gettext_lazy("行为事件")
     hint: Text = gettext_lazy("历史订单、浏览、到店等。可以早于 7 天；默认只计入人群，不触发规则和推送。")
 

@@ -3,7 +3,7 @@
 import codecs
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -69,14 +69,19 @@ def rows_of(part: Part, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             yield number, cells
 
 
-def without(part: Part, words: list[str], delimiter: str) -> str:
-    """The part's text with every row emptied in which one of the words stands; rows keep their numbers."""
+def without(part: Part, delimiter: str, unwanted: Callable[[str, list[str]], bool]) -> tuple[str, set[int]]:
+    """The part's text with every row emptied of which `unwanted(text, cells)` says so, and these rows' numbers.
+
+    Rows keep their numbers."""
     lines = _Lines(io.StringIO(part.text, newline=""))
-    kept = []
-    for _cells in csv.reader(lines, delimiter=delimiter):
+    kept, emptied = [], set()
+    for number, cells in enumerate(csv.reader(lines, delimiter=delimiter), part.first_row):
         row = lines.taken()
-        kept.append("\n" if any(word in row for word in words) else row)
-    return "".join(kept)
+        if unwanted(row, cells):
+            emptied.add(number)
+            row = "\n"
+        kept.append(row)
+    return "".join(kept), emptied
 
 
 class _Lines:

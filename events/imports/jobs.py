@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from celery import current_app
 from django.core.cache import cache
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Count, Q, Sum
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -230,24 +230,6 @@ def clean(*, at: datetime) -> int:
             ImportPart.objects.filter(of__in=ids).update(text="")
             emptied += Import.objects.filter(pk__in=ids).update(emptied_at=at)
     return emptied
-
-
-def forget(*, words: list[str]) -> int:
-    """Take every row out of the brand's files in which one of the words stands. Scoped; how many parts it changed."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT p.of_id, p.number FROM events_importpart p"
-            " WHERE p.brand_id = current_setting('orchard.brand_id')::bigint AND p.text <> ''"
-            " AND EXISTS (SELECT FROM unnest(%s::text[]) AS word WHERE strpos(p.text, word) > 0)",
-            [words],
-        )
-        places = cursor.fetchall()
-    for import_id, number in places:
-        part = ImportPart.objects.select_related("of").get(of=import_id, number=number)
-        kept = files.Part(part.first_row, part.rows, part.text)
-        text = files.without(kept, words, part.of.delimiter)
-        ImportPart.objects.filter(of=import_id, number=number).update(text=text)
-    return len(places)
 
 
 def _keep(brand_id: int, import_id: int, table: files.Table) -> int:

@@ -69,6 +69,8 @@ class Kind(Protocol):
     name: str
     label: Text
     hint: Text
+    scope: str
+    """what an API key must hold, besides the one of imports"""
 
     def targets(self) -> Sequence[Target]:
         """What columns can be."""

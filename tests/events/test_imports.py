@@ -14,7 +14,7 @@ from django.db import connection
 from django.test import Client
 
 from events import declared, tasks
-from events.imports import jobs
+from events.imports import forgetting, jobs
 from events.models import Event, Import, ImportPart
 from scrm.lib.errors import Conflict, Invalid
 from tenants.actors import SYSTEM
@@ -296,7 +296,7 @@ def test_a_persons_rows_can_be_taken_out_of_the_files(live_cast, at):
     import_id = uploaded(live_cast, text, at)
 
     with brand_scope(live_cast.brand.pk):
-        assert jobs.forget(words=["13800138000"]) == 1
+        assert forgetting.forget(words=["13800138000"], contact_ids=[]) == 1
 
     started(live_cast, import_id, at)
     progress = ended(live_cast, import_id, at)
