@@ -16,7 +16,7 @@ from tenants import audit
 from tenants.actors import SYSTEM, Actor
 from tenants.scope import brand_scope
 from wecom.client import WeComClient
-from wecom.errors import Gone, OutcomeUnknown, Throttled
+from wecom.errors import Gone, Misconfigured, OutcomeUnknown, Throttled, Unreachable, WeComError
 
 logger = logging.getLogger(__name__)
 
@@ -57,12 +57,15 @@ def remind(*, brand_id: int, push_id: int, wecom: WeComClient, at: datetime, act
     if not waiting:
         raise Refused(_("没有等待确认的导购。"), code="campaigns.nobody_to_remind")
     reminded = []
-    enough = None
+    enough: WeComError | None = None
     for batch_id, msgid in waiting:
         try:
             wecom.remind(msgid=msgid)
         except Throttled as limit:
             enough = limit
+        except (Misconfigured, Unreachable) as trouble:  # the next would meet the same; who was reminded, was
+            enough = trouble
+            break
         except Gone as error:
             logger.info("campaigns.remind.gone", extra={"batch": str(batch_id), "code": error.problem_code})
         except OutcomeUnknown:

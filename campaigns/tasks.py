@@ -73,9 +73,13 @@ def remind_push(*, brand_id: int, push_id: int, **_later_args: object) -> None:
     """Remind the guides of a push: thousands of calls when there are thousands of guides."""
     with brand_scope(brand_id):
         corp_id = Push.objects.filter(pk=push_id).values_list("corp_id", flat=True).first()
-    if corp_id:
+    if not corp_id:
+        return
+    try:
         wecom = client_for(brand_id=brand_id, corp_id=corp_id)
         confirm.remind(brand_id=brand_id, push_id=push_id, wecom=wecom, at=timezone.now())
+    except DomainError as error:  # nobody to remind, or WeCom's trouble, which the corp's page tells: no retry
+        logger.warning("campaigns.remind.refused", extra={"push": push_id, "code": error.problem_code})
 
 
 def hand_out(*, brand_id: int, at: datetime) -> None:

@@ -35,7 +35,7 @@ from tenants.actors import Actor
 from tenants.scope import brand_scope
 from wecom import inbox
 from wecom.client import WeComClient, client_for
-from wecom.errors import Rejected, Throttled, Unreachable, WeComError
+from wecom.errors import Misconfigured, Rejected, Throttled, Unreachable, WeComError
 from wecom.inbox import CallbackEvent
 from wecom.models import Corp
 
@@ -96,25 +96,39 @@ def greet(events: Sequence[CallbackEvent]) -> list[int]:
             corp__in={event.corp_id for event in events}, is_on=True
         )
         by_corp = {welcome.corp_id: welcome for welcome in rows}
-    told = [
+    clients, ended = _clients(brand_id, by_corp)
+    wished = [
         (event, message)
         for event in events
         if event.change_type in ADDED and (message := choose(event, by_corp)) is not None
     ]
-    if not told:
-        return []
-    clients = {event.corp_id: client_for(brand_id=brand_id, corp_id=event.corp_id) for event, _message in told}
+    told = [pair for pair in wished if pair[0].corp_id in clients]
     ready = _with_files(brand_id, told, clients)
     answers = []
     if ready:
         with ThreadPoolExecutor(max_workers=min(SENT_AT_ONCE, len(ready))) as senders:
             answers = list(senders.map(lambda pair: _send(clients[pair[0].corp_id], *pair), ready))
     outcomes = [each for each in answers if each is not None]
+    outcomes += [Outcome(event, said, ended[event.corp_id]) for event, said in wished if event.corp_id in ended]
+    if not wished:
+        return []
     with brand_scope(brand_id):
         over = [outcome for outcome in outcomes if not _is_renewed(outcome, by_corp)]
         _tell(over, at=timezone.now())
     done = {outcome.event.item_id for outcome in over}
     return [event.item_id for event, _message in told if event.item_id not in done]
+
+
+def _clients(brand_id: int, corp_ids: Iterable[int]) -> tuple[dict[int, WeComClient], dict[int, str]]:
+    """The corps' clients, and why others have none: a corp that was disconnected costs another's customers nothing."""
+    clients: dict[int, WeComClient] = {}
+    ended: dict[int, str] = {}
+    for corp_id in corp_ids:
+        try:
+            clients[corp_id] = client_for(brand_id=brand_id, corp_id=corp_id)
+        except Misconfigured as trouble:
+            ended[corp_id] = trouble.problem_code
+    return clients, ended
 
 
 def _with_files(

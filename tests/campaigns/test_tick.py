@@ -18,7 +18,7 @@ from scrm.lib.ids import made_id
 from tenants.scope import brand_scope
 from tests.campaigns.orchard import Orchard
 from tests.campaigns.shop import Shop
-from wecom.models import Corp
+from wecom.models import Corp, CorpApp
 
 
 def hand_out(orchard: Orchard) -> None:
@@ -187,3 +187,19 @@ def test_reminding_is_a_task_too(live_shop: Shop):
     tasks.remind_push(brand_id=live_shop.brand_id, push_id=push.pk)
 
     assert {batch.reminders for batch in live_shop.batches(push)} == {1}
+
+
+def test_a_corp_that_was_disconnected_stops_no_task_and_is_asked_nothing(live_shop: Shop):
+    shop = live_shop
+    push = shop.sent()
+    batch = shop.batches(push)[0]
+    with brand_scope(shop.brand_id):
+        CorpApp.objects.update(secret="")
+    shop.simulator.delete("/_sim/counters")
+
+    tasks.remind_push(brand_id=shop.brand_id, push_id=push.pk)
+    for task in (tasks.send_batch, tasks.reconcile_batch, tasks.follow_batch):
+        task(brand_id=shop.brand_id, batch_id=str(batch.pk))
+
+    assert shop.simulator.get("/_sim/counters")["calls"] == {}
+    assert {each.reminders for each in shop.batches(push)} == {0}

@@ -15,7 +15,7 @@ from tenants.models import AuditEntry
 from tenants.scope import brand_scope
 from tests.contacts.world import World, connect
 from wecom import draining
-from wecom.models import InboxItem
+from wecom.models import Corp, CorpApp, InboxItem
 
 ALICE = Actor("user:1", "Alice")
 
@@ -178,3 +178,19 @@ def test_another_brands_customers_hear_nothing_of_ours(world, cast):
         assert not Welcome.objects.exists()
     with world.scope():
         assert AuditEntry.objects.filter(action="welcome.save").count() == 1
+
+
+def test_a_disconnected_corp_costs_the_others_customers_nothing(world):
+    say(world)
+    unheard = told(world)
+    with world.scope():
+        gone = Corp.objects.create(corpid="ww0", name="断开的企业")
+        CorpApp.objects.create(corp=gone, agent_id=1)
+        Welcome.objects.create(corp=gone, text="欢迎", is_on=True, updated_at=timezone.now())
+        InboxItem.objects.update(corp=gone)
+    external = told(world)
+    greet(world)
+
+    assert heard(world, external) != []
+    assert heard(world, unheard) == []
+    assert sorted(outcomes(world)) == [("welcome_failed", "wecom.disconnected"), ("welcome_sent", "")]
