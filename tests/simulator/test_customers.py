@@ -233,3 +233,12 @@ def test_two_marks_on_one_pair_at_once_conflict(caller):
 def follow_of(caller, userid, external_userid):
     detail = caller.get("externalcontact/get", external_userid=external_userid)
     return next(each for each in detail["follow_user"] if each["userid"] == userid)
+
+
+def test_owners_of_groups_are_found_however_their_userid_is_spelt(caller):
+    owner = caller.simulator.get(f"/_sim/corps/{caller.corpid}/groups")["items"][0]["owner"]
+    asked = {"limit": 100, "owner_filter": {"userid_list": [owner]}}
+    spelt = {"limit": 100, "owner_filter": {"userid_list": [owner.upper()]}}
+    found = caller.ok("groupchat/list", asked)["group_chat_list"]
+    assert caller.ok("groupchat/list", spelt)["group_chat_list"] == found != []
+    assert caller.errcode("groupchat/list", {"limit": 100, "owner_filter": {"userid_list": [1]}}) == 40058

@@ -12,7 +12,7 @@ from wecom.simulator.world import Corp
 MEDIA_DAYS = 3
 MESSAGE_TEXT_BYTES = 4000
 MOMENT_TEXT_CHARS = 2000
-ORDINARY, FOR_MOMENTS = 0, 1  # what a file was uploaded for
+ORDINARY, FOR_MOMENTS, FOR_ALBUM = 0, 1, 2  # what a file was uploaded for
 GROUP_WELCOME_BYTES = 3000
 ATTACHMENT_TYPES = ("image", "link", "miniprogram", "video", "file")
 
@@ -55,8 +55,19 @@ def moment_content(corp: Corp, body: dict[str, Any], *, now: float) -> Content:
             _limit(part, "title", 64)
             if not part.get("media_id"):
                 continue  # a link may go without a cover
-        _check_media(corp, part.get("media_id"), now, kind="image" if kind == "link" else kind, moment=True)
+        _check_media(corp, part.get("media_id"), now, kind="image" if kind == "link" else kind, use=FOR_MOMENTS)
     return text, attachments
+
+
+def album_pictures(corp: Corp, given: list[dict[str, Any]], *, now: float) -> list[dict[str, Any]]:
+    """One to nine pictures of a product, {type: image, image: {media_id}}. Raises Refused."""
+    if len(given) > 9:
+        raise Refused(41064)
+    for each in given:
+        if each.get("type") != "image":
+            raise Refused(41065)
+        _check_media(corp, _part(each, "image").get("media_id"), now, kind="image", use=FOR_ALBUM)
+    return given
 
 
 def conclusions(corp: Corp, given: dict[str, Any], *, now: float) -> dict[str, Any]:
@@ -176,8 +187,8 @@ def _limit(part: dict[str, Any], name: str, most: int) -> None:
         raise Refused(40058, f"{name} too long")
 
 
-def _check_media(corp: Corp, media_id: object, now: float, *, kind: str, moment: bool = False) -> None:
+def _check_media(corp: Corp, media_id: object, now: float, *, kind: str, use: int = ORDINARY) -> None:
     """A file that was uploaded for this use. Raises Refused 41006, 40007, 41072 (uploaded for another)."""
     check_media_id(corp, media_id, now=now, kind=kind)
-    if corp.media[str(media_id)].attachment_type != (FOR_MOMENTS if moment else ORDINARY):
+    if corp.media[str(media_id)].attachment_type != use:
         raise Refused(41072)

@@ -159,6 +159,35 @@ class MemberTag:
 
 
 @dataclass(slots=True)
+class Product:
+    """A product of the album (商品图册). `price` in fen."""
+
+    product_id: str
+    agentid: int
+    description: str
+    price: int
+    product_sn: str
+    attachments: list[dict[str, Any]]
+    create_time: int
+    deleted: bool = False
+
+
+@dataclass(slots=True)
+class InterceptRule:
+    """Words that members of a range are warned of, or may not send."""
+
+    rule_id: str
+    rule_name: str
+    words: list[str]
+    semantics: list[int]
+    intercept_type: int
+    users: list[str]
+    departments: list[int]
+    create_time: int
+    deleted: bool = False
+
+
+@dataclass(slots=True)
 class PastMember:
     """Somebody who was in a customer group once; statistics of earlier days still count them. `owner` as they left."""
 

@@ -80,6 +80,8 @@ def _made_by_api(corp: Corp, old: str, new: str) -> None:
     """Codes and links that lead to the member."""
     for way in corp.contact_ways.values():
         way.settings["user"] = _named(way.settings["user"], old, new)
+    for rule in corp.intercept_rules.values():
+        rule.users = _named(rule.users, old, new)
     for link in corp.links.values():
         link.users = _named(link.users, old, new)
         link.priority_users = _named(link.priority_users, old, new)

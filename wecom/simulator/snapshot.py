@@ -42,6 +42,8 @@ SIMPLE_TABLES: list[tuple[str, type[Any], str]] = [
     ("join_ways", r.JoinWay, "config_id"),
     ("group_welcomes", r.GroupWelcome, "template_id"),
     ("strategies", r.Strategy, "strategy_id"),
+    ("products", r.Product, "product_id"),
+    ("intercept_rules", r.InterceptRule, "rule_id"),
     ("chats", r.Chat, "key"),
     ("temp_chats", r.TempChat, "key"),
     ("member_tags", r.MemberTag, "tagid"),

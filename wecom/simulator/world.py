@@ -264,6 +264,8 @@ class Corp:
         self.join_ways: dict[str, records.JoinWay] = {}
         self.group_welcomes: dict[str, records.GroupWelcome] = {}
         self.strategies: dict[int, records.Strategy] = {}
+        self.products: dict[str, records.Product] = {}
+        self.intercept_rules: dict[str, records.InterceptRule] = {}
         self.chats: dict[str, records.Chat] = {}
         self.temp_chats: dict[str, records.TempChat] = {}
         self.member_tags: dict[int, records.MemberTag] = {}

@@ -2,6 +2,7 @@
 
 from wecom.simulator.endpoints import (
     acquisition,
+    albums,
     contact_ways,
     conversions,
     credentials,
@@ -10,6 +11,7 @@ from wecom.simulator.endpoints import (
     group_welcome,
     groups,
     identity,
+    intercepts,
     join_ways,
     jssdk,
     mass,
@@ -30,6 +32,7 @@ from wecom.simulator.wire import ENDPOINTS
 __all__ = [
     "ENDPOINTS",
     "acquisition",
+    "albums",
     "contact_ways",
     "conversions",
     "credentials",
@@ -38,6 +41,7 @@ __all__ = [
     "group_welcome",
     "groups",
     "identity",
+    "intercepts",
     "join_ways",
     "jssdk",
     "mass",

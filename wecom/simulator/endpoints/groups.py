@@ -21,10 +21,11 @@ def list_groups(call: Call) -> Body:
         raise Refused(40058, "invalid status_filter")
     if not 1 <= call.number("limit") <= 1000:
         raise Refused(40058, "limit must be between 1 and 1000")
-    owners = call.record("owner_filter").get("userid_list") or []
-    if not isinstance(owners, list) or len(owners) > 100:
+    named = call.record("owner_filter").get("userid_list") or []
+    if not isinstance(named, list) or len(named) > 100 or not all(isinstance(each, str) for each in named):
         raise Refused(40058, "invalid owner_filter")
-    if not owners and sum(1 for _ in corp.service_members()) > MAX_VISIBLE_MEMBERS:
+    owners = {corp.spelt(each) for each in named}
+    if not owners and len(call.seen_service_members()) > MAX_VISIBLE_MEMBERS:
         raise Refused(81017)
     found = []
     for group in corp.groups.values():
