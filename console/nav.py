@@ -52,7 +52,13 @@ GROUPS: tuple[tuple[Promise, tuple[Entry, ...]], ...] = (
             Entry(_("素材"), "perm_media", "media", C.READ_PUSHES, "media"),
         ),
     ),
-    (pgettext_lazy("console", "积分会员"), (Entry(_("积分"), "toll", "points", C.READ_POINTS, "points"),)),
+    (
+        pgettext_lazy("console", "积分会员"),
+        (
+            Entry(_("积分"), "toll", "points", C.READ_POINTS, "points"),
+            Entry(_("会员等级"), "military_tech", "tiers", C.READ_POINTS, "tiers"),
+        ),
+    ),
     (
         _("设置"),
         (

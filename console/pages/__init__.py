@@ -17,6 +17,7 @@ MODULES = (
     "welcome",
     "media",
     "points",
+    "tiers",
     "wecom",
     "provider",
     "members",

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from console import people
+from console.pages import tiers
 from console.site import BrandRequest, need, page, render, told, told_problem
 from events import declared
 from points import ledger, operators, rules
@@ -102,6 +103,7 @@ def account(request: BrandRequest, contact_id: int) -> HttpResponse:
             :50
         ],
         "entries": people.entries(contact_id=contact_id, limit=ROWS),
+        "tier": tiers.of_contact(contact, at=now),
         "once": uuid4(),
         "final": ("reverse", "expire"),
     }
