@@ -2,8 +2,9 @@
 
 Of two enrolments in one SOP the earlier goes on."""
 
+from campaigns import budget
 from campaigns.merging_pushes import RESERVATIONS, Deliveries
-from contacts.merging import FROM, Moves, Pairs, register
+from contacts.merging import FROM, Moves, Pairs, register, wait_for
 from contacts.merging.followers import JOURNAL
 
 LEFT = "campaigns_enrolment.left"
@@ -52,6 +53,7 @@ class Enrolments:
 
 def register_own() -> None:
     """Called when the app starts."""
+    wait_for(budget.lock)
     register(Deliveries(), tables=["campaigns_delivery"])
     register(RESERVATIONS, tables=["campaigns_reservation"])
     register(Enrolments(), tables=["campaigns_enrolment"])

@@ -135,7 +135,7 @@ def _write(asked: Question, span: Range) -> None:
         reason = "CASE d.status WHEN 'planned' THEN 'over_max' ELSE d.reason END"
     insert.add(
         f"SELECT %s, %s, d.key, d.variant_id, d.staff_id, {status}, {reason}, %s"
-        f"{', d.external_userid' if contact else ''} FROM decided d ON CONFLICT DO NOTHING",
+        f"{', d.external_userid' if contact else ''} FROM decided d ORDER BY d.key ON CONFLICT DO NOTHING",
         asked.brand_id,
         asked.push.pk,
         asked.at,
@@ -151,6 +151,7 @@ def _choose(asked: Question, state: dict[str, Any], _size: int) -> None:
 
 
 def _batch(asked: Question, state: dict[str, Any], size: int) -> None:
+    budget.lock(asked.brand_id)  # no merge of contacts writes to the same rows meanwhile
     if not state["cursor"]:
         batches.open_empty(question=asked, at=asked.at)
     last = _end_of_deliveries(asked, state["cursor"], size)

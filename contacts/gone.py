@@ -23,6 +23,19 @@ def shown() -> Iterator[None]:
         execute("SET LOCAL orchard.gone = ''")
 
 
+def keep(contact_ids: Collection[int]) -> None:
+    """None of these is merged or split until the transaction ends. Scoped.
+
+    For whoever writes rows of several contacts under a unique key: a foreign key holds a contact only after its row is
+    written, and by then a merge may hold the contact and wait for the row."""
+    execute(
+        """SELECT FROM contacts_contact c
+           WHERE c.brand_id = current_setting('orchard.brand_id')::bigint AND c.id = ANY (%(ids)s::bigint[])
+           ORDER BY c.id FOR KEY SHARE""",
+        ids=as_array(sorted(set(contact_ids))),
+    )
+
+
 def current(contact_ids: Collection[int]) -> dict[int, int]:
     """For each of the numbers that is or was a contact, the contact it means today. Scoped; one query.
 

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 from django.db.models import F
 
-from contacts.merging import FROM, Pairs, follow_up, register
+from contacts.merging import FROM, Pairs, register
 from contacts.models import Merge, MergeMoved
 from contacts.sets import as_array, as_json, execute
 from points.accounts import lock
@@ -131,10 +131,11 @@ class Points:
 
 def settle_reversal(*, contact_id: int, at: datetime) -> None:
     """After a reversal gave points to an account whose contact has been merged: they go to the survivor too. Scoped."""
-    merges = Merge.objects.filter(loser=contact_id, split_at=None).values_list("pk", flat=True)
-    if merges:
-        follow_up(merge_ids=list(merges), at=at)
-        settle_reversal(contact_id=Merge.objects.get(pk=merges[0]).survivor_id, at=at)
+    # Whoever splits needs the account that we have locked, so the merge stays as we find it.
+    merge = Merge.objects.filter(loser=contact_id, split_at=None).first()
+    if merge:
+        Points().merge(Pairs(merge.brand_id, [merge.pk], [contact_id], [merge.survivor_id], at))
+        settle_reversal(contact_id=merge.survivor_id, at=at)
 
 
 def bring_home(*, lot_id: UUID, contact_id: int, at: datetime) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db import connection
 
+from contacts import gone
 from events import log
 from tagging import exclusion, expiry
 from tagging.models import ContactTag, Tag
@@ -136,7 +137,8 @@ _PROLONG = f"""
 
 
 def _hold(brand_id: int, pairs: Collection[Pair]) -> None:
-    """Lock what these contacts have of these tags."""
+    """Lock what these contacts have of these tags; nobody merges them meanwhile."""
+    gone.keep({contact for contact, _tag in pairs})
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT 1 FROM tagging_contacttag t"

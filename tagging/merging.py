@@ -1,9 +1,10 @@
 """How tags follow a merge of contacts: both persons' tags, each with its evidence and the later expiry; and how stays
 in segments do: who was in with both numbers is in once."""
 
-from contacts.merging import FROM, Moves, Pairs, register
+from contacts.merging import FROM, Moves, Pairs, register, wait_for
 from contacts.merging.followers import JOURNAL
 from tagging.models import ContactTag
+from tagging.segments import flips
 
 KIND = "tagging_contacttag.union"
 ENDED = "tagging_membership.ended"
@@ -124,6 +125,7 @@ class Stays:
 
 def register_own() -> None:
     """Called when the app starts."""
+    wait_for(flips.hold)
     register(Tags(), tables=["tagging_contacttag"])
     register(Stays(), tables=["tagging_membership"])
     # The survivor's own history goes on; the loser's stays with them, and comes back with them after a split.

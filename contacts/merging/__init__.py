@@ -1,6 +1,6 @@
 """OneID's merges: `merge`, `split`, and the followers by which every app's rows go with a person."""
 
-from contacts.merging.followers import Follower, Moves, followers, register, spoken_for
+from contacts.merging.followers import Follower, Moves, followers, register, spoken_for, wait_for
 from contacts.merging.operations import Wanted, follow_up, merge, split
 from contacts.merging.pairs import FROM, Pairs
 
@@ -16,4 +16,5 @@ __all__ = [
     "register",
     "split",
     "spoken_for",
+    "wait_for",
 ]

@@ -4,7 +4,7 @@ Every table with a foreign key to Contact has a follower. Unless an app register
 the loser become the survivor's, but for those that a unique key forbids; these stay with the loser, hidden with it.
 Append-only books are left alone: their app says how they follow (points: by transfers)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Protocol
@@ -105,6 +105,7 @@ class Moves:
 
 
 _registered: dict[str, Follower] = {}
+_turns: list[Callable[[int], object]] = []
 _tables: dict[str, str] = {}
 
 
@@ -113,6 +114,20 @@ def register(follower: Follower, *, tables: Sequence[str]) -> None:
     _registered[follower.name] = follower
     _tables.update(dict.fromkeys(tables, follower.name))
     followers.cache_clear()
+
+
+def wait_for(turn: Callable[[int], object]) -> None:
+    """`turn(brand_id)` takes a lock of the brand's until the transaction ends; called in `AppConfig.ready()`.
+
+    For work that writes rows of many contacts in an order of its own (a plan's range, a look at segments): a merge
+    waits for it before it locks the first contact, so that the two do not wait for each other."""
+    _turns.append(turn)
+
+
+def hold_turns(brand: int) -> None:
+    """Take them all, in the order they were registered. Scoped; before any row is locked."""
+    for turn in _turns:
+        turn(brand)
 
 
 @cache

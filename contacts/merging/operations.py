@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from contacts import gone, profile_changes
 from contacts.merging import rows
-from contacts.merging.followers import followers
+from contacts.merging.followers import followers, hold_turns
 from contacts.merging.pairs import Pairs
 from contacts.models import IdentityConflict, Merge, MergeMoved
 from contacts.sets import as_array, as_json, execute
@@ -49,11 +49,13 @@ def merge(*, wanted: Sequence[Wanted], actor: Actor = SYSTEM, reason: str = "", 
     if not wanted:
         return []
     brand = current_brand_id()
-    execute(LOCK, brand=brand)
+    _hold(brand)
     made: list[int] = []
-    for round_ in _rounds(_resolved(wanted)):
+    resolved = _resolved(wanted)
+    with gone.shown():
+        _lock(each for one in resolved for each in (one.survivor, one.loser))
+    for round_ in _rounds(resolved):
         with gone.shown():
-            _lock(each for one in round_ for each in (one.survivor, one.loser))
             ids = _write_merges(round_, actor=actor, reason=reason, at=at)
             pairs = Pairs(brand, ids, [one.loser for one in round_], [one.survivor for one in round_], at)
             _carry_out(pairs)
@@ -67,12 +69,12 @@ def split(*, merge_ids: Sequence[int], actor: Actor, reason: str = "", at: datet
     """Undo merges; how many were still in force. Scoped. Later merges of the same people stay in force.
 
     Raises NotFound for a number that is no merge, Conflict for one that was split before."""
+    _hold(current_brand_id())
     found = {one.pk: one for one in Merge.objects.filter(pk__in=list(merge_ids))}
     if set(merge_ids) - found.keys():
         raise NotFound(_("没有这次合并。"))
     if any(one.split_at for one in found.values()):
         raise Conflict(_("这次合并已经拆分过了。"), remedy=_("刷新页面看现在的身份。"), code="merge.split")
-    execute(LOCK, brand=current_brand_id())
     done = {merge.pk for merge in _undo_with_later(found, at=at)}
     Merge.objects.filter(pk__in=found).update(split_at=at, split_by=actor.label or actor.id, split_reason=reason)
     for layer in _layers([found[pk] for pk in sorted(found)]):
@@ -82,11 +84,26 @@ def split(*, merge_ids: Sequence[int], actor: Actor, reason: str = "", at: datet
 
 def follow_up(*, merge_ids: Collection[int], at: datetime) -> None:
     """Carry over what was written to losers by transactions that did not know of the merge yet. Scoped; repeatable."""
+    # Or a split between the look at the merges and what follows would be undone by halves.
+    _hold(current_brand_id())
     with gone.shown():
         for layer in _layers(list(Merge.objects.filter(pk__in=merge_ids, split_at=None).order_by("pk"))):
             pairs = _pairs(layer, at=at)
             for follower in followers():
                 follower.merge(pairs)
+
+
+def follow_up_split(*, merge_ids: Collection[int], at: datetime) -> None:
+    """Carry back what was written to survivors by transactions that did not know of the split yet and names an identity
+    of the other. Scoped; repeatable. Those who are merged again since are left alone."""
+    _hold(current_brand_id())
+    apart = Merge.objects.filter(pk__in=merge_ids, split_at__isnull=False, loser__gone_at=None, survivor__gone_at=None)
+    for layer in _layers(list(apart.order_by("pk"))):
+        with gone.shown():
+            _lock(each for one in layer for each in (one.survivor_id, one.loser_id))
+            pairs = _pairs(layer, at=at)
+            for follower in followers():
+                follower.split(pairs)
 
 
 def _carry_out(pairs: Pairs) -> None:
@@ -198,6 +215,12 @@ def _pairs(merges: Sequence[Merge], *, at: datetime) -> Pairs:
         [one.survivor_id for one in merges],
         at,
     )
+
+
+def _hold(brand: int) -> None:
+    """Before any row is locked, or looked at to decide: who is who stays as it is, and nobody writes rows in bulk."""
+    execute(LOCK, brand=brand)
+    hold_turns(brand)
 
 
 def _lock(contact_ids: Iterable[int]) -> None:
