@@ -1,5 +1,6 @@
 """/api/v1/churn: lost friendships of a period."""
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -100,14 +101,18 @@ class Churn(BrandAPIView):
                 "start": start,
                 "end": end,
                 "days": days,
-                "loss": churn.loss(**cohort),
-                "weeks": churn.by_week(start=start, end=end, zone=zone),
-                "hazard": churn.hazard(start=start, end=end, at=now),
-                "by_source": churn.by_source(**cohort),
-                "by_guide": churn.by_guide(**cohort),
+                "loss": _share(churn.loss(**cohort)),
+                "weeks": [asdict(week) for week in churn.by_week(start=start, end=end, zone=zone)],
+                "hazard": [_share(day) for day in churn.hazard(start=start, end=end, at=now)],
+                "by_source": [_share(each) for each in churn.by_source(**cohort)],
+                "by_guide": [_share(each) for each in churn.by_guide(**cohort)],
                 "by_last_touch": [{"type": type_, "lost": lost} for type_, lost in touches],
             }
-        return Response(ChurnOut(found).data)
+        return Response(found)
+
+
+def _share(row: churn.Share | churn.Hazard) -> dict[str, Any]:
+    return asdict(row) | {"rate": row.rate}
 
 
 def _period(request: Request, now: datetime) -> tuple[datetime, datetime]:

@@ -16,9 +16,9 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from events.imports import jobs
+from events.imports import jobs, kinds
 from events.models import Import
-from scrm.lib.errors import FieldError, Invalid, found
+from scrm.lib.errors import FieldError, Forbidden, Invalid, found
 from tenants.api import BrandAPIView
 from tenants.api_body import JSONBody
 from tenants.scope import brand_scope
@@ -82,8 +82,10 @@ class Imports(BrandAPIView):
     @extend_schema(summary="上传导入文件", tags=["imports"], request=UploadIn, responses={201: ImportOut})
     def post(self, request: Request) -> Response:
         """Read and keep a file: nothing is imported until `POST imports/{id}/start`. Uploading twice makes two imports,
-        but importing both doubles nothing: an event's id is made of what its row says."""
+        but importing both doubles nothing: an event's id is made of what its row says. `kind: tags` gives tags, and
+        wants the scope `tags:write`, too."""
         data = self.validated(UploadIn)
+        _check_scope(self, data["kind"])
         file = data.get("file")
         if isinstance(file, UploadedFile):
             content, size = file, file.size or 0
@@ -138,6 +140,7 @@ class StartImport(BrandAPIView):
         data = self.validated(StartIn)
         with brand_scope(self.brand_id):
             this = found(Import.objects.filter(pk=import_id))
+            _check_scope(self, this.kind)
             unknown = sorted(data["mapping"].keys() - set(this.header))
             if unknown:
                 message = _("文件里没有这一列：%(name)s。") % {"name": unknown[0][:60]}
@@ -169,3 +172,10 @@ class ImportErrors(BrandAPIView):
             found(Import.objects.filter(pk=import_id))
         lines: Iterator[bytes] = jobs.error_file(brand_id=self.brand_id, import_id=import_id)
         return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
+
+
+def _check_scope(view: BrandAPIView, kind: str) -> None:
+    """Who may import events may not give tags by it."""
+    needed = kinds.kind_of(kind).scope
+    if needed not in view.caller.scopes:
+        raise Forbidden(_("这个密钥没有 %s 权限。") % needed, remedy=_("在 设置 › API 密钥 新建一个有这个权限的密钥。"))

@@ -48,7 +48,11 @@ def set_group(*, name: str, exclusive: str, actor: Actor, at: datetime) -> TagGr
     if exclusive not in TagGroup.Exclusive.values:
         raise Invalid(
             _("有字段不正确。"),
-            errors=[FieldError("exclusive", "tagging.unknown_choice", _("没有这种互斥方式。"), _("选列出的一种。"))],
+            errors=[
+                FieldError(
+                    "exclusive", "tagging.unknown_choice", _("没有这种互斥方式。"), _('可选：""、latest、priority。')
+                )
+            ],
         )
     if not Tag.objects.filter(group=name).exists() or not name:
         raise Invalid(

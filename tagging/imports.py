@@ -56,6 +56,7 @@ class TagRows:
     """The kind "tags"."""
 
     name = "tags"
+    scope = "tags:write"
     label: Text = gettext_lazy("标签")
     hint: Text = gettext_lazy("每行一位客户和一个标签。没有的标签会建好；已有标签的客户不会重复打。")
 

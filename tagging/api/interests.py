@@ -1,9 +1,11 @@
 """/api/v1/interests: how interest is reckoned, and what a contact is drawn to."""
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -11,9 +13,10 @@ from rest_framework.response import Response
 
 from contacts import identity
 from tagging import of_contact
-from tagging.api.asked import KEY
+from tagging.api.asked import KEY, wrong
 from tagging.api.rules import RunOut, run_out
 from tagging.models import InterestPolicy
+from tagging.models.interests import CATEGORY, PRODUCT
 from tagging.rules import interests, rerun
 from tenants.api import BrandAPIView
 from tenants.scope import brand_scope
@@ -119,11 +122,13 @@ class ContactInterests(BrandAPIView):
         """Categories and products by the contact's score now, each with the events that it mostly comes from. A score
         that has faded to less than 0.05 is left out."""
         at, kind = timezone.now(), request.query_params.get("kind")
+        if kind not in (None, CATEGORY, PRODUCT):
+            raise wrong("kind", _("kind 要是 category 或 product。"), _("不填则两种都有。"))
         with brand_scope(self.brand_id):
             contact = identity.find({"id": contact_id})
             drawn = of_contact.drawn_to(contact.pk, at=at, limit=MOST)
         some = [each for name, several in drawn.items() if kind in (None, name) for each in several]
-        return Response(InterestsOut({"items": sorted(some, key=lambda each: -each.score), "at": at}).data)
+        return Response({"items": [asdict(each) for each in sorted(some, key=lambda each: -each.score)], "at": at})
 
 
 def _policy() -> dict[str, Any]:

@@ -44,6 +44,9 @@ def check(values: Mapping[str, Any]) -> None:
         errors += _check_interest(values)
     else:
         errors += _check_event(values)
+    if measure != Measure.SEQUENCE and values["steps"] != []:
+        remedy = _("去掉它，或把衡量改为 sequence。")
+        errors.append(FieldError("rule.steps", "tagging.unknown_field", _("只有先后做过的规则有各步。"), remedy))
     errors += _check_thresholds(values)
     if isinstance(values["name"], str) and len(values["name"]) > MAX_NAME:
         errors.append(FieldError("rule.name", "tagging.bad_name", _("名称最长 60 个字符。"), _("改短一些。")))
@@ -117,7 +120,7 @@ def _check_thresholds(values: Mapping[str, Any]) -> list[FieldError]:
         if values[name] is not None and not _is_threshold(values[name])
     ]
     high = values["min_count"] if values["high"] is None else values["high"]
-    if not wrong and values["low"] is not None and isinstance(high, int | float) and values["low"] > high:
+    if not wrong and values["low"] is not None and _is_threshold(high) and values["low"] > high:
         wrong.append(
             FieldError(
                 "rule.low",

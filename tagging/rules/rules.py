@@ -60,7 +60,7 @@ def save(
         "event_type": event_type,
         "where": where or {},
         "prop": prop,
-        "steps": list(steps or []),
+        "steps": [] if steps is None else steps,
         "within_hours": within_hours,
         "min_count": min_count,
         "high": high,
