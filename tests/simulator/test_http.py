@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import socket
 import zlib
@@ -181,3 +182,52 @@ def test_the_clock_only_goes_where_there_is_time(caller, seconds, pace):
     assert requests.post(caller.simulator.base_url + "/_sim/clock", data=raw, timeout=10).status_code == 400
     after = caller.simulator.get("/_sim/health")
     assert (after["now"] - before["now"] < 60, after["pace"]) == (True, before["pace"])
+
+
+@pytest.mark.parametrize("depth", [70, 500, 950])
+def test_what_is_nested_beyond_reason_is_no_json(caller, depth):
+    raw = b'{"text": ' + b"[" * depth + b"]" * depth + b"}"
+    assert understood(raw) == ({}, True)
+    answer = post(caller, "externalcontact/add_msg_template", raw, debug="1")
+    assert (answer["errcode"], answer["debug"]["body"]) == (40058, {})
+
+
+def test_what_is_nested_within_reason_is_understood():
+    raw = b'{"a": ' + b"[" * 60 + b"]" * 60 + b"}"
+    assert understood(raw)[1] is False
+    many = {"userid_list": [["x"]] * 500}
+    assert understood(json.dumps(many).encode()) == (many, False)
+
+
+def test_numbers_have_64_bits(caller):
+    assert caller.errcode("get_moment_list", {"start_time": 1 << 70, "end_time": 1 << 71}) == 40058
+
+
+def test_a_filename_with_line_breaks_makes_no_header(caller):
+    url = requests.post(
+        caller.simulator.api_base + "media/uploadimg",
+        params={"access_token": caller.token},
+        files={"media": ("a.png", b"\x89PNG\r\n\x1a\n1234567")},
+        timeout=10,
+    ).json()["url"]
+    job = {
+        "scene": 1,
+        "type": "file",
+        "filename": "a\r\nX-Made: up\u2028.txt",
+        "url": url,
+        "md5": hashlib.md5(b"\x89PNG\r\n\x1a\n1234567", usedforsecurity=False).hexdigest(),
+    }
+    jobid = caller.post("media/upload_by_url", job)["jobid"]
+    caller.simulator.post("/_sim/clock", {"advance_seconds": 10})
+    made = caller.post("media/get_upload_by_url_result", {"jobid": jobid})["detail"]
+    query = {"access_token": caller.token, "media_id": made["media_id"]}
+    answer = requests.get(caller.simulator.api_base + "media/get", params=query, timeout=10)
+    assert answer.status_code == 200
+    assert "X-Made" not in answer.headers
+
+
+def test_events_are_xml_whatever_a_state_contains(caller, receiver):
+    way = {"type": 1, "scene": 2, "user": caller.guides()[:1], "state": "a\x01]]>\x0bb"}
+    config_id = caller.ok("add_contact_way", way)["config_id"]
+    caller.simulator.act("scan", config_id=config_id)
+    assert receiver.next()[0]["State"] == "a]]>b"

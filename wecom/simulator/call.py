@@ -172,7 +172,7 @@ class Call:
             return default
         if (isinstance(value, float) and value.is_integer()) or (isinstance(value, str) and INTEGER.fullmatch(value)):
             return int(value)
-        if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, bool) or not isinstance(value, int) or value.bit_length() > 63:
             raise Refused(40058, f"{name} must be an integer")
         return value
 

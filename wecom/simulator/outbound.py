@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import re
 import secrets
 import time
 from collections import Counter, deque
@@ -25,6 +26,7 @@ logger = logging.getLogger("wecom.simulator.outbound")
 ANSWER_WITHIN = 5.0  # seconds
 VERIFY_WITHIN = 1.0
 ATTEMPTS = 3
+NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # no XML may contain them, in whatever guise
 
 EventValue = str | int | list[str] | list[tuple[str, Any]]
 EventField = tuple[str, EventValue]
@@ -77,7 +79,7 @@ def _element(name: str, value: EventValue) -> str:
     elif isinstance(value, int):
         inner = str(value)
     else:
-        inner = f"<![CDATA[{value.replace(']]>', ']]]]><![CDATA[>')}]]>"
+        inner = f"<![CDATA[{NOT_XML.sub('', value).replace(']]>', ']]]]><![CDATA[>')}]]>"
     return f"<{name}>{inner}</{name}>"
 
 

@@ -15,6 +15,7 @@ from wecom.simulator.call import Call, Endpoint, Upload
 from wecom.simulator.engine import Engine
 
 WHITESPACE = " \t\r\n"
+DEEPEST = 64  # levels; nothing documented has more than six
 
 Json = dict[str, Any]
 
@@ -58,6 +59,8 @@ def understood(raw: bytes) -> tuple[Json, bool]:
         parsed, broken = decoder.decode(text), False
     except (ValueError, RecursionError):
         parsed, broken = _leading(decoder, text), True
+    if text.count("{") + text.count("[") > DEEPEST and _too_deep(parsed):
+        return {}, True
     fields = parsed if isinstance(parsed, dict) else {}
     return {name: value for name, value in fields.items() if value is not None}, broken
 
@@ -79,6 +82,20 @@ def _leading(decoder: json.JSONDecoder, text: str) -> Json:
     except (ValueError, RecursionError):
         pass  # this is as far as it goes
     return found
+
+
+def _too_deep(parsed: object) -> bool:
+    """Whether something lies below the deepest level, found without recursion."""
+    level: list[object] = [parsed]
+    for _ in range(DEEPEST):
+        inner: list[object] = []
+        for each in level:
+            if isinstance(each, dict):
+                inner.extend(each.values())
+            elif isinstance(each, list):
+                inner.extend(each)
+        level = inner
+    return bool(level)
 
 
 def _skip(text: str, place: int) -> int:

@@ -222,7 +222,8 @@ def _corpid_of(engine: Engine, call: Call) -> str:
 
 def _respond(result: dict[str, Any] | Binary) -> web.Response:
     if isinstance(result, Binary):
-        name = result.filename.replace("\\", "\\\\").replace('"', '\\"')
+        printable = "".join(each for each in result.filename if each.isprintable())
+        name = printable.replace("\\", "\\\\").replace('"', '\\"')
         disposition = f'attachment; filename="{name}"'
         headers = {"Content-disposition": disposition, **result.headers}
         return web.Response(body=result.content, status=result.status, headers=headers)
