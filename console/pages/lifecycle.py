@@ -80,7 +80,8 @@ def lost(request: BrandRequest) -> HttpResponse:
                 {"name": _("员工删除"), "data": [week.by_staff for week in weeks], "kind": "bar"},
             ],
         },
-        "hazard": {
+        "hazard": any(each.rate for each in hazard)
+        and {
             "labels": [str(each.day + 1) for each in hazard],
             "series": [
                 {
