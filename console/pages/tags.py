@@ -48,7 +48,7 @@ def tag_list(request: BrandRequest) -> HttpResponse:
         "ways": TagGroup.Exclusive.choices,
         "rules": [
             (rule, rules.sentence(rule), rerun.latest(rule.pk))
-            for rule in TagRule.objects.select_related("tag").order_by("-id")[:200]
+            for rule in TagRule.objects.filter(archived_at=None).select_related("tag").order_by("-id")[:200]
         ],
         "events": [(kind.name, kind.label, sorted(set(kind.props) & set(FILTERS))) for kind in _observable()],
     }
@@ -57,10 +57,17 @@ def tag_list(request: BrandRequest) -> HttpResponse:
 
 @page("tags/rules/<int:tag_rule_id>/", name="tag-rule", needs=WRITE, methods=("POST",))
 def switch_rule(request: BrandRequest, tag_rule_id: int) -> HttpResponse:
-    """Turn a rule on or off."""
-    enabled = request.POST.get("enabled") == "1"
-    rules.switch(rule_id=tag_rule_id, enabled=enabled, actor=request.actor, at=timezone.now())
-    told(request, _("规则已启用。") if enabled else _("规则已停用，已打上的标签不变。"))
+    """Turn a rule on or off, or put it away."""
+    now, enabled = timezone.now(), request.POST.get("enabled") == "1"
+    try:
+        if request.POST.get("archive") == "1":
+            rules.archive(rule_id=tag_rule_id, actor=request.actor, at=now)
+            told(request, _("规则已归档，已打上的标签不变。"))
+        else:
+            rules.switch(rule_id=tag_rule_id, enabled=enabled, actor=request.actor, at=now)
+            told(request, _("规则已启用。") if enabled else _("规则已停用，已打上的标签不变。"))
+    except errors.Conflict as refusal:
+        told(request, f"{refusal.detail}{refusal.remedy}")
     return HttpResponseRedirect(reverse("admin:tags"))
 
 

@@ -51,6 +51,18 @@ def test_a_rule_with_two_thresholds_is_made_previewed_and_applied(cast, alice):
         assert rerun.latest(rule.pk).kind == "apply"
 
 
+def test_a_stopped_rule_is_put_away(cast, alice):
+    alice.post(at(cast, "tags/"), {"what": "rule", "name": "常客", "tag": cast.tag.pk, "event_type": "sign_in"})
+    with brand_scope(cast.brand.id):
+        path = at(cast, f"tags/rules/{TagRule.objects.get().pk}/")
+    assert 'name="archive"' not in alice.get(at(cast, "tags/")).content.decode(), "it is stopped first"
+    alice.post(path, {"enabled": "0"})
+    assert 'name="archive"' in alice.get(at(cast, "tags/")).content.decode()
+    assert "规则已归档" in alice.post(path, {"archive": "1"}, follow=True).content.decode()
+    assert "常客" not in alice.get(at(cast, "tags/")).content.decode()
+    assert "已归档" in alice.post(path, {"enabled": "1"}, follow=True).content.decode()
+
+
 def test_a_group_is_made_exclusive(cast, alice):
     alice.post(at(cast, "tags/"), {"what": "group", "group": "兴趣", "exclusive": "latest"})
     with brand_scope(cast.brand.id):
