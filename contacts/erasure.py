@@ -113,20 +113,11 @@ def _confirm(contact: Contact, typed_name: str, reason: str) -> None:
 
 def _person(contact: Contact, at: datetime) -> Person:
     with gone.shown():
-        aliases = list(Contact.objects.filter(merged_into=contact).order_by("pk"))
-    ids = [contact.pk, *(each.pk for each in aliases)]
-    values = list(Identity.objects.filter(contact__in=ids).values_list("value", flat=True))
-    follows = Follow.objects.filter(contact__in=ids)
-    words = {*values, *(value.partition(":")[2] for value in values if ":" in value)}
-    words |= {*follows.values_list("external_userid", flat=True), *(each.phone for each in (contact, *aliases))}
-    return Person(
-        brand=current_brand_id(),
-        contact_id=contact.pk,
-        ids=ids,
-        words=sorted(word for word in words if word),
-        friend=follows.filter(lost_at=None).exists(),
-        at=at,
-    )
+        aliases = Contact.objects.filter(merged_into=contact).order_by("pk")
+        ids = [contact.pk, *aliases.values_list("pk", flat=True)]
+        words = traces.words_of(ids)
+    friend = Follow.objects.filter(contact__in=ids, lost_at=None).exists()
+    return Person(brand=current_brand_id(), contact_id=contact.pk, ids=ids, words=words, friend=friend, at=at)
 
 
 def _unspoken() -> set[str]:

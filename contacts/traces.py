@@ -7,13 +7,25 @@ member number is also a year), so they count only as a whole value, in quotation
 import json
 import re
 from collections.abc import Sequence
+from typing import Any
 
+from contacts.models import Contact, Follow, Identity
 from contacts.sets import execute, touched
 
 SURE = 8
 """from so many characters on, a word is nobody else's"""
 NOBODY = r"(?!)"
 """matches nothing"""
+
+
+def words_of(ids: Sequence[int]) -> list[str]:
+    """What texts may know these contacts by: identities, with and without their corp or app, phones. Hidden ones must
+    be shown (contacts.gone)."""
+    values = list(Identity.objects.filter(contact__in=ids).values_list("value", flat=True))
+    words = {*values, *(value.partition(":")[2] for value in values if ":" in value)}
+    words |= set(Follow.objects.filter(contact__in=ids).values_list("external_userid", flat=True))
+    words |= set(Contact.objects.filter(pk__in=ids).values_list("phone", flat=True))
+    return sorted(word for word in words if word)
 
 
 def pattern(words: Sequence[str]) -> str:
@@ -27,6 +39,17 @@ def pattern(words: Sequence[str]) -> str:
     if short:
         found.append(f'"(?:{short})"')
     return "|".join(found) or NOBODY
+
+
+def told_by_inbox(*, brand: int, words: Sequence[str]) -> list[dict[str, Any]]:
+    """The callbacks that name the person, as they came."""
+    rows = execute(
+        """SELECT event, change_type, payload, received_at FROM wecom_inboxitem
+           WHERE brand_id = %(brand)s AND payload::text ~ %(pattern)s ORDER BY received_at, id""",
+        brand=brand,
+        pattern=pattern(words),
+    )
+    return [dict(zip(("event", "change_type", "payload", "received_at"), row, strict=True)) for row in rows]
 
 
 def in_inbox(*, brand: int, words: Sequence[str]) -> int:

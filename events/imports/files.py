@@ -18,6 +18,8 @@ MAX_NAME = 100
 PART_ROWS = 1000
 PART_CHARACTERS = 1_000_000
 DELIMITERS = ",\t;|"
+LONGEST_LINE = 1_000_000
+"""characters: more in one line is no table, and would be held in memory several times over"""
 _PIECE = 1024 * 1024
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
@@ -69,15 +71,15 @@ def rows_of(part: Part, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             yield number, cells
 
 
-def without(part: Part, delimiter: str, unwanted: Callable[[str, list[str]], bool]) -> tuple[str, set[int]]:
-    """The part's text with every row emptied of which `unwanted(text, cells)` says so, and these rows' numbers.
+def without(part: Part, delimiter: str, unwanted: Callable[[list[str]], bool]) -> tuple[str, set[int]]:
+    """The part's text with every row emptied of which `unwanted(cells)` says so, and these rows' numbers.
 
     Rows keep their numbers."""
     lines = _Lines(io.StringIO(part.text, newline=""))
     kept, emptied = [], set()
     for number, cells in enumerate(csv.reader(lines, delimiter=delimiter), part.first_row):
         row = lines.taken()
-        if unwanted(row, cells):
+        if unwanted(cells):
             emptied.add(number)
             row = "\n"
         kept.append(row)
@@ -96,7 +98,7 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._ahead if self._ahead is not None else self._text.readline()
+        line = self._ahead if self._ahead is not None else self._read()
         self._ahead = None
         if not line:
             raise StopIteration
@@ -106,8 +108,15 @@ class _Lines:
     def peek(self) -> str:
         """The next line, which stays."""
         if self._ahead is None:
-            self._ahead = str(self._text.readline())
+            self._ahead = self._read()
         return self._ahead
+
+    def _read(self) -> str:
+        line = str(self._text.readline(LONGEST_LINE + 1))
+        if len(line) > LONGEST_LINE:
+            message = _("有一行超过 %(most)s 个字符。") % {"most": f"{LONGEST_LINE:,}"}
+            raise _bad("import.long_line", message, _("这多半不是表格：检查换行和引号。"))
+        return line
 
     def taken(self) -> str:
         """The lines since this was last asked."""

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from django.db import connection
 
@@ -31,9 +32,9 @@ class _Who:
     short: frozenset[str]
     numbers: frozenset[str]
 
-    def is_in(self, row: str, cells: Sequence[str], own: Sequence[int]) -> bool:
+    def is_in(self, cells: Sequence[str], own: Sequence[int] = ()) -> bool:
         """Whether a row is about the person. `own`: places of the columns with our numbers."""
-        text = _squeezed(row)
+        text = ",".join(map(_squeezed, cells))
         if any(word in text and _stands_alone(word).search(text) for word in self.long):
             return True
         if self.short and any(_squeezed(cell) in self.short for cell in cells):
@@ -43,17 +44,39 @@ class _Who:
 
 def forget(*, words: Sequence[str], contact_ids: Sequence[int]) -> int:
     """Empty every row about the person, and drop what was found wrong with it. Scoped; how many parts it changed."""
-    squeezed = {word for each in words if (word := _squeezed(each))}
-    who = _Who(
-        frozenset(word for word in squeezed if len(word) >= SURE),
-        frozenset(word for word in squeezed if len(word) < SURE),
-        frozenset(str(number) for number in contact_ids),
-    )
+    who = _who(words, contact_ids)
     changed = 0
     for import_id, number in _places(who):
         part = ImportPart.objects.select_related("of").get(of=import_id, number=number)
         changed += _forget_in(part, who)
     return changed + _forget_heads(who)
+
+
+def rows_about(*, words: Sequence[str], contact_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """The rows about the person that we still keep: file, number of the row, and what stands in its columns. Scoped."""
+    who, found = _who(words, contact_ids), list[dict[str, Any]]()
+    for import_id, number in _places(who):
+        part = ImportPart.objects.select_related("of").get(of=import_id, number=number)
+        own = _own(part)
+        for row, cells in files.rows_of(files.Part(part.first_row, part.rows, part.text), part.of.delimiter):
+            if who.is_in(cells, own):
+                columns = [*part.of.header, *(str(place) for place in range(len(part.of.header), len(cells)))]
+                told = dict(zip(columns, cells, strict=False))
+                found.append({"file": part.of.name, "row": row, "cells": told})
+    return found
+
+
+def _who(words: Sequence[str], contact_ids: Sequence[int]) -> _Who:
+    squeezed = {word for each in words if (word := _squeezed(each))}
+    return _Who(
+        frozenset(word for word in squeezed if len(word) >= SURE),
+        frozenset(word for word in squeezed if len(word) < SURE),
+        frozenset(str(number) for number in contact_ids),
+    )
+
+
+def _own(part: ImportPart) -> list[int]:
+    return [int(place) for place, target in part.of.mapping.items() if target == OWN_NUMBER]
 
 
 def _places(who: _Who) -> list[tuple[int, int]]:
@@ -74,13 +97,11 @@ def _places(who: _Who) -> list[tuple[int, int]]:
 
 
 def _forget_in(part: ImportPart, who: _Who) -> int:
-    own = [int(place) for place, target in part.of.mapping.items() if target == OWN_NUMBER]
+    own = _own(part)
     kept = files.Part(part.first_row, part.rows, part.text)
-    text, emptied = files.without(kept, part.of.delimiter, lambda row, cells: who.is_in(row, cells, own))
+    text, emptied = files.without(kept, part.of.delimiter, lambda cells: who.is_in(cells, own))
     problems = [
-        line
-        for line in part.problems
-        if line[0] not in emptied and not who.is_in(" ".join(str(each) for each in line), [], ())
+        line for line in part.problems if line[0] not in emptied and not who.is_in([str(each) for each in line])
     ]
     if not emptied and len(problems) == len(part.problems):
         return 0
@@ -92,8 +113,8 @@ def _forget_heads(who: _Who) -> int:
     """A file's name, and its first row: a table without column names begins with a person."""
     changed = 0
     for job in Import.objects.only("name", "header"):
-        header = ["" if who.is_in(cell, [cell], ()) else cell for cell in job.header]
-        name = "import.csv" if who.is_in(job.name, (), ()) else job.name
+        header = ["" if who.is_in([cell]) else cell for cell in job.header]
+        name = "import.csv" if who.is_in([job.name]) else job.name
         if (name, header) != (job.name, job.header):
             Import.objects.filter(pk=job.pk).update(name=name, header=header)
             changed += 1

@@ -47,6 +47,11 @@ STAYS: dict[str, set[str]] = {
 }
 ROWS_STAY = {"campaigns_delivery", "campaigns_reservation", "tagging_contacttouch"}
 """by number only: that something was sent and what it cost; and that segments have to look at the number again"""
+NOT_TOLD = {
+    "points_transfer": "told with the entries",
+    "events_import": "the file's name; its rows are told",
+    "tenants_idempotentresponse": "answers of ours that a caller may ask for again within a day",
+}
 BY_HAND = (Contact, Identity, Merge, IdentityConflict, Event, PointsAccount)
 
 
@@ -119,6 +124,23 @@ def test_what_others_own_stays(cast, person):
         assert InboxItem.objects.get(dedupe_key="neighbour").payload == {"ExternalUserID": f"{EXTERNAL}2"}
         assert AuditEntry.objects.get(action="neighbour").after == {"phone": OTHER_PHONE, "member": OTHER_MEMBER}
         assert Event.objects.filter(identity_value=OTHER_PHONE).exists()
+
+
+def test_an_export_tells_the_person_all_of_it(cast, person):
+    """Whatever an erasure would take, the person may ask for: each table that carries their word is in the export."""
+    at = timezone.now()
+    plant(cast, person, at)
+    with brand_scope(cast.brand.pk):
+        carriers = {table for table, _column in found_in_database()}
+        told = export.everything(contact_id=person.pk, actor=ALICE, at=at)["tables"]
+
+    says = {table for table, rows in told.items() if re.search("|".join(SAYS), json.dumps(rows, default=str))}
+    assert carriers - says == NOT_TOLD.keys()
+    keywords = {row["cells"].get("关键词") for row in told["events_importpart"]}
+    assert {f"{WORD}{number}" for number in "一二三四"} <= keywords
+    assert "别人" not in keywords
+    notes = [row["transfer__note"] for row in told["points_pointsentry"]]
+    assert sorted(notes) == sorted([f"{WORD}生日", WORD, WORD])
 
 
 def plant(cast: Any, person: Contact, at: Any) -> set[str]:
