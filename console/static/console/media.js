@@ -28,7 +28,9 @@
     field.dispatchEvent(new Event("change", { bubbles: true }));
   };
 
+  // Before the input's own listeners: unfold's looks for a text field beside every file, and there is none.
   document.addEventListener("change", async (event) => {
+    if (event.target.matches("[data-file], [data-upload-now]")) event.stopPropagation();
     const box = event.target.closest("[data-media]");
     if (box && event.target.matches("[data-choose]")) {
       const chosen = event.target.selectedOptions[0];
@@ -51,6 +53,6 @@
       input.value = "";
       if (answer.problem) { error.textContent = answer.problem; error.hidden = false; } else location.reload();
     }
-  });
+  }, true);
   document.addEventListener("click", (event) => { if (event.target.closest("[data-clear]")) take(event.target.closest("[data-media]"), null); });
 })();
