@@ -17,6 +17,8 @@ from events.imports import jobs
 from media import keeping
 from points import ledger, rules
 from points.models import Transfer
+from points.tiers import floors
+from points.tiers import rules as tier_rules
 from tagging import tags
 from tagging.models import Segment, Tag
 from tagging.rules import rules as tag_rules
@@ -64,6 +66,10 @@ def made(cast: Cast) -> Scene:
         rule = rules.save(name="签到规则", event_type="sign_in", points=10, actor=alice, at=now)
         tag_rule = tag_rules.save(name="标签规则", tag_id=tag.pk, event_type="product_view", actor=alice, at=now)
         posted = ledger.grant(contact_id=contact.pk, points=100, key="scene", note="赠送", at=now)
+        rungs = [("gold", "金卡癸", 100_000)]
+        wanted = tier_rules.Wanted(metric="net_spend", window="rolling", at_end="to_level", tiers=rungs)
+        tier_rules.save(wanted=wanted, actor=alice, at=now)
+        floors.promise(contact_id=contact.pk, tier="gold", until=None, note="保底癸", actor=alice, at=now)
         key = keys.make(brand_id=brand.pk, name="小程序己", scopes=["events:write"], actor=alice, at=now)
         item = InboxItem.objects.create(
             corp=cast.corp,
