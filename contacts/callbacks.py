@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 SETTLING = timedelta(minutes=10)
 """Details can lag behind their event (api-reference §4.3): for so long a contradiction means "read again"."""
 
+SKEW = timedelta(minutes=5)
+"""by which WeCom's clock may be ahead of ours"""
 LONGEST_IDENTITY = 200
 """characters that the log keeps"""
 READERS = 4
@@ -310,10 +312,10 @@ def _text(event: CallbackEvent, name: str) -> str:
 
 
 def _told_at(event: CallbackEvent) -> datetime:
-    """When it happened by WeCom's clock; when we received it if WeCom does not say, or not in seconds."""
+    """When it happened by WeCom's clock; when we received it if WeCom does not say, or not in seconds, or tomorrow."""
     told = inbox.told_at(event.payload)
-    if told.isdigit() and len(told) < 12:
-        return datetime.fromtimestamp(int(told), UTC)
+    if told.isascii() and told.isdecimal() and len(told) < 12:
+        return min(datetime.fromtimestamp(int(told), UTC), event.received_at + SKEW)
     return event.received_at
 
 

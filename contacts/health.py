@@ -24,7 +24,8 @@ class SyncState:
 
     def is_due(self, *, every: timedelta, after_trouble: timedelta) -> bool:
         """Whether a worker should start a sync, or go on with one."""
-        if self.age is None or self.status == SyncRun.Status.RUNNING:
+        # One that ends tomorrow was written by a clock that was wrong.
+        if self.age is None or self.age < timedelta() or self.status == SyncRun.Status.RUNNING:
             return True
         return self.age >= (every if self.status == SyncRun.Status.DONE else after_trouble)
 
@@ -41,8 +42,9 @@ def last_syncs(*, at: datetime) -> list[SyncState]:
 
 def _state(brand_id: int, corp_id: int, at: datetime) -> SyncState:
     runs = SyncRun.objects.filter(corp_id=corp_id)
-    latest = runs.order_by("-started_at", "-id").first()
-    complete = runs.filter(status=SyncRun.Status.DONE).order_by("-started_at", "-id").first()
+    # By number, not by time: a clock may have been wrong.
+    latest = runs.order_by("-id").first()
+    complete = runs.filter(status=SyncRun.Status.DONE).order_by("-id").first()
     return SyncState(
         brand_id=brand_id,
         corp_id=corp_id,

@@ -160,7 +160,7 @@ def _next_groups(corp: Corp, up_to: int) -> dict[int, str]:
 def _takes_survey(today: Reconciliation, *, at: datetime) -> bool:
     """Whether it is time to ask who and what there is, and nobody else is about to."""
     with brand_scope(today.brand_id):
-        due = Q(surveyed_at=None) | Q(surveyed_at__lte=at - SURVEY)
+        due = Q(surveyed_at=None) | Q(surveyed_at__lte=at - SURVEY) | Q(surveyed_at__gt=at)
         return bool(Reconciliation.objects.filter(due, pk=today.pk).update(surveyed_at=at))
 
 

@@ -1,19 +1,21 @@
 """Working through the inbox: claim some items, hand them to their handlers, write down what came of it.
 
 One drain per brand runs at a time (`wecom.tasks`), so that a contact's events are handled in the order they came.
+An item that fails costs its neighbours nothing; one over which workers die is taken up alone, and in the end given up.
 WelcomeCodes die after 20 seconds: they are taken up apart from all that, by `greet_some`."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import groupby, takewhile
 
+from django.db import connection
 from django.db.models import F, QuerySet
 
 from tenants.scope import brand_scope
 from wecom import inbox
-from wecom.errors import Misconfigured, StillDispatching, Throttled, Unreachable
-from wecom.inbox import CallbackEvent, OneByOne
+from wecom.errors import Misconfigured, StillDispatching, Throttled, Unreachable, WeComError
+from wecom.inbox import CallbackEvent, ManyHandler, OneByOne
 from wecom.models import Corp, InboxItem
 
 logger = logging.getLogger("wecom")
@@ -25,6 +27,10 @@ LEASE = timedelta(minutes=3)
 HURRY = LEASE / 2
 """What has not been begun by then is put back, so that nobody else begins it beside us."""
 BACKOFF = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 1800, 7200))
+SUSPECT, HOPELESS = 2, 5
+"""begun so often without an end: taken up alone, so that its death is its own; given up"""
+FURTHEST = timedelta(hours=3)
+"""nothing is ever put off for longer: what is due later was written by a clock that was wrong"""
 PATIENT_STEPS = 4
 """Who only waits for WeCom or an operator asks every ten minutes in the end."""
 
@@ -58,6 +64,9 @@ def drain_some(
             continue
         handlers = inbox.handlers_of(portion[0].event)
         failed = _handle(portion) if handlers else {}
+        if not connection.in_atomic_block:  # a test's own
+            # A database that restarted under the handler has left this thread a dead connection.
+            connection.close_if_unusable_or_obsolete()
         done = InboxItem.Status.DONE if handlers else InboxItem.Status.IGNORED
         _finish(portion, failed, done, clock())
     return len(events)
@@ -84,13 +93,38 @@ def greet_some(*, brand_id: int, limit: int = GREETED_AT_ONCE) -> int:
     return len(events) - len(again)
 
 
+def mend_clock(*, brand_id: int, at: datetime) -> int:
+    """Items that a clock gone wrong put off too far are due now; how many. Opens its own scope."""
+    with brand_scope(brand_id):
+        waiting = InboxItem.objects.filter(status=InboxItem.Status.PENDING)
+        return waiting.filter(due_at__gt=at + FURTHEST).update(due_at=at)
+
+
 def _claim(*, brand_id: int, at: datetime, limit: int) -> list[CallbackEvent]:
     """Take the next due items for the time of a lease, in the order they came."""
     with brand_scope(brand_id):
         due = InboxItem.objects.filter(status=InboxItem.Status.PENDING, due_at__lte=at).order_by("due_at", "id")
-        items = list(due.select_for_update(skip_locked=True, of=("self",))[:limit])
-        _rows(item.pk for item in items).update(attempts=F("attempts") + 1, due_at=at + LEASE)
+        items = _together(list(due.select_for_update(skip_locked=True, of=("self",))[:limit]))
+        while items and items[0].begun >= HOPELESS:
+            _give_up(items[0], at)
+            items = _together(list(due.select_for_update(skip_locked=True, of=("self",))[:limit]))
+        _rows(item.pk for item in items).update(attempts=F("attempts") + 1, begun=F("begun") + 1, due_at=at + LEASE)
         return _events(items)
+
+
+def _together(items: Sequence[InboxItem]) -> list[InboxItem]:
+    """Those to be taken up at once: a suspect alone, else all before the first suspect."""
+    if items and items[0].begun >= SUSPECT:
+        return [items[0]]
+    return list(takewhile(lambda item: item.begun < SUSPECT, items))
+
+
+def _give_up(item: InboxItem, at: datetime) -> None:
+    """Whoever handled it died each time. Scoped."""
+    ids = {"brand": item.brand_id, "item": item.pk, "event": item.event}
+    logger.error("wecom.inbox.deadly", extra=ids)
+    error = f"WorkerLost: the worker ended {item.begun} times while it handled this"
+    _rows([item.pk]).update(status=InboxItem.Status.FAILED, processed_at=at, error=error, begun=0)
 
 
 def _events(items: Sequence[InboxItem]) -> list[CallbackEvent]:
@@ -126,17 +160,30 @@ def _handle(events: Sequence[CallbackEvent]) -> dict[int, Exception]:
     failed: dict[int, Exception] = {}
     for handler in inbox.handlers_of(events[0].event):
         left = [event for event in events if event.item_id not in failed]
-        try:
-            failed.update(handler(left))
-        except Exception as failure:  # a handler of another app: whatever it raises, the items are kept
-            failed.update((event.item_id, failure) for event in left)
+        if left:
+            failed.update(_handed(handler, left))
+    return failed
+
+
+def _handed(handler: ManyHandler, events: Sequence[CallbackEvent]) -> Mapping[int, Exception]:
+    """What the handler failed at. When it fails at all of several, each is tried alone, so that only those fail that
+    are at fault; unless WeCom is out of reach, which each would only find out again."""
+    try:
+        return handler(events)
+    except Exception as failure:  # a handler of another app: whatever it raises, the items are kept
+        if len(events) == 1 or isinstance(failure, WeComError):
+            return {event.item_id: failure for event in events}
+    logger.warning("wecom.inbox.one_by_one", extra={"brand": events[0].brand_id, "items": len(events)})
+    failed: dict[int, Exception] = {}
+    for event in events:
+        failed.update(_handed(handler, [event]))
     return failed
 
 
 def _finish(events: Sequence[CallbackEvent], failed: Mapping[int, Exception], status: str, at: datetime) -> None:
     fine = [event.item_id for event in events if event.item_id not in failed]
     with brand_scope(events[0].brand_id):
-        _rows(fine).update(status=status, processed_at=at, error="")
+        _rows(fine).update(status=status, processed_at=at, error="", begun=0)
         attempts = dict(_rows(failed).values_list("pk", "attempts"))
         for event in events:
             if event.item_id in failed:
@@ -160,13 +207,14 @@ def _postpone(event: CallbackEvent, failure: Exception, attempts: int, at: datet
         status=InboxItem.Status.FAILED if over else InboxItem.Status.PENDING,
         due_at=at + wait,
         processed_at=at if over else None,
+        begun=0,
         error=f"{type(failure).__name__}: {failure}"[:1000].replace("\0", "�"),
     )
 
 
 def _put_back(events: Sequence[CallbackEvent], at: datetime) -> None:
     with brand_scope(events[0].brand_id):
-        _rows(event.item_id for event in events).update(due_at=at, attempts=F("attempts") - 1)
+        _rows(event.item_id for event in events).update(due_at=at, attempts=F("attempts") - 1, begun=F("begun") - 1)
 
 
 def _rows(ids: object) -> QuerySet[InboxItem]:

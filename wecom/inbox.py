@@ -287,7 +287,13 @@ def _opened(corp: Corp, sealed: str, seal: Seal) -> str:
 
 # -- operators and retention ------------------------------------------------------------------------------------------
 
-AGAIN: dict[str, Any] = {"status": InboxItem.Status.PENDING, "attempts": 0, "processed_at": None, "error": ""}
+AGAIN: dict[str, Any] = {
+    "status": InboxItem.Status.PENDING,
+    "attempts": 0,
+    "begun": 0,
+    "processed_at": None,
+    "error": "",
+}
 
 
 def replay(item_id: int, *, at: datetime) -> None:

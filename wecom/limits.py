@@ -85,8 +85,12 @@ local flow, me, patience, booked = ARGV[2], ARGV[2] .. '|' .. ARGV[3], tonumber(
 local corps, shared = tonumber(ARGV[6]), tonumber(ARGV[7])
 local waiters, shares = KEYS[#KEYS - 1], KEYS[#KEYS]
 
+-- A moment further ahead than any turn can be booked was written by a clock that was wrong: the bucket is empty.
 local function full_after(i, calls)
-  return math.max(tonumber(redis.call('get', KEYS[1 + i]) or now), now) + calls * tonumber(ARGV[6 + 2 * i])
+  local step, burst = tonumber(ARGV[6 + 2 * i]), tonumber(ARGV[7 + 2 * i])
+  local full = math.max(tonumber(redis.call('get', KEYS[1 + i]) or now), now)
+  if full - now > burst + 2 * step + 60000000 then full = now end
+  return full + calls * step
 end
 local function wait_for(i, calls)
   return full_after(i, calls) - tonumber(ARGV[7 + 2 * i]) - now

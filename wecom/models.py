@@ -230,6 +230,8 @@ class InboxItem(TenantModel):
     received_at = models.DateTimeField()
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.PENDING)
     attempts = models.SmallIntegerField(default=0)
+    begun = models.SmallIntegerField(default=0, db_default=0)
+    """how often a drain has taken it up since anything last came of it: more than one has died over it, or beside it"""
     due_at = models.DateTimeField()
     processed_at = models.DateTimeField(null=True)
     error = models.TextField(blank=True)

@@ -40,7 +40,7 @@ local t = redis.call('time')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local cap, at, ceiling, till = unpack(redis.call('hmget', KEYS[1], 'cap', 'at', 'ceiling', 'till'))
 if not cap then return 0 end
-cap, at = tonumber(cap), tonumber(at)
+cap, at = tonumber(cap), math.min(tonumber(at), now)
 local more = math.floor((now - at) / tonumber(ARGV[3]))
 if more > 0 then
   cap, at = cap + more, at + more * tonumber(ARGV[3])
@@ -53,6 +53,7 @@ if more > 0 then
 end
 redis.call('pexpire', KEYS[1], ARGV[4])
 redis.call('zremrangebyscore', KEYS[2], '-inf', now)
+redis.call('zremrangebyscore', KEYS[2], string.format('%.0f', now + 600000), '+inf')  -- by a clock that was wrong
 if redis.call('zcard', KEYS[2]) >= cap then return -1 end
 redis.call('zadd', KEYS[2], now + tonumber(ARGV[2]), ARGV[1])
 if redis.call('pttl', KEYS[2]) < tonumber(ARGV[2]) then redis.call('pexpire', KEYS[2], ARGV[2]) end

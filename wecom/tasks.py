@@ -1,8 +1,11 @@
 """Doors from Celery into the inbox."""
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from uuid import uuid4
 
+import redis
 from celery import shared_task
 from django.db import connection
 from django.utils import timezone
@@ -13,6 +16,8 @@ from wecom.models import CallbackEndpoint
 
 PORTIONS = 4
 """claims of one task; then other work of the queue gets its turn"""
+TURN_SECONDS = 10
+"""after so long it does so earlier: where WeCom answers slowly, one brand's flood must not hold the workers"""
 GREET_AGAIN = 3
 """seconds"""
 LOCK_SECONDS = 60
@@ -27,29 +32,40 @@ _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del
 def drain_inbox(*, brand_id: int, **_later_args: object) -> None:
     """Handle a brand's due callbacks, one drain per brand at a time; a long queue goes on in the next task.
 
-    The lock keeps order and fairness; that no item is handled twice at once is the row's claim."""
+    The lock keeps order and fairness; that no item is handled twice at once is the row's claim. So without Redis, or
+    when it loses the lock, nothing worse happens than that two drains share the items."""
     # The database's name is in it: two installations may share a Redis.
     lock, mine = f"wecom:drain:{connection.settings_dict['NAME']}:{brand_id}", uuid4().hex
     locks = store.connection()
-    if not locks.set(lock, mine, nx=True, ex=LOCK_SECONDS):
-        return
     try:
-        handled = _some_portions(brand_id, lambda: locks.eval(_RENEW, 1, lock, mine, LOCK_SECONDS))
+        if not locks.set(lock, mine, nx=True, ex=LOCK_SECONDS):
+            return
+    except redis.RedisError as trouble:
+        store.note_away(trouble)
+
+    def renew() -> None:
+        with suppress(redis.RedisError):
+            locks.eval(_RENEW, 1, lock, mine, LOCK_SECONDS)
+
+    try:
+        handled = _some_portions(brand_id, renew)
     finally:
-        locks.eval(_RELEASE, 1, lock, mine)
+        with suppress(redis.RedisError):
+            locks.eval(_RELEASE, 1, lock, mine)
     # Looked at again after the release: who came while we held the lock has left it to us.
     waking.began(drain_inbox, brand_id=brand_id)
-    if handled and draining.has_due(brand_id=brand_id, at=timezone.now()):
-        drain_inbox.delay(brand_id=brand_id)
+    if draining.has_due(brand_id=brand_id, at=timezone.now()):
+        # What is due and could not be taken is held by somebody for a moment.
+        drain_inbox.apply_async(kwargs={"brand_id": brand_id}, countdown=0 if handled else 1)
 
 
 def _some_portions(brand_id: int, renew: Callable[[], object]) -> int:
-    handled = 0
+    handled, until = 0, time.monotonic() + TURN_SECONDS
     for _portion in range(PORTIONS):
         waking.began(drain_inbox, brand_id=brand_id)
         some = draining.drain_some(brand_id=brand_id, clock=timezone.now, alive=renew)
         handled += some
-        if some == 0:
+        if some == 0 or time.monotonic() > until:
             break
     return handled
 
@@ -70,6 +86,7 @@ def sweep_inbox(**_later_args: object) -> None:
     for brand_id in CallbackEndpoint.objects.values_list("brand_id", flat=True).distinct():
         if draining.has_welcome(brand_id=brand_id):
             waking.ask(greet_inbox, brand_id=brand_id)
+        draining.mend_clock(brand_id=brand_id, at=timezone.now())
         if draining.has_due(brand_id=brand_id, at=timezone.now()):
             waking.ask(drain_inbox, brand_id=brand_id)
 

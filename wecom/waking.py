@@ -6,6 +6,7 @@ Who asks puts a flag up and sends a message only if it was not up yet; the worke
 flag that is up means that somebody will look later than now. The flag falls by itself after some seconds: a message
 that was lost costs no more than that, and beat's sweep asks as well."""
 
+from contextlib import suppress
 from typing import Any
 
 import redis
@@ -35,8 +36,9 @@ def ask(task: "Task[Any, Any]", *, brand_id: int) -> bool:
 
 
 def began(task: "Task[Any, Any]", *, brand_id: int) -> None:
-    """The task is about to look."""
-    store.connection().delete(_flag(task.name, brand_id))
+    """The task is about to look. A Redis that is away must not keep it from that: then the flag falls by itself."""
+    with suppress(redis.RedisError):
+        store.connection().delete(_flag(task.name, brand_id))
 
 
 def _flag(name: str, brand_id: int) -> str:
