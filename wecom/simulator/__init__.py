@@ -4,7 +4,7 @@ It is a process of its own (`python -m wecom.simulator`, `manage.py wecom_simula
 the product: whatever the product learns, it learns over HTTP. `/cgi-bin/…` is WeCom's surface, `/_sim/…` the control
 surface (docs/simulator.md).
 
-    world     who exists: corps, members, customers, follows, groups, tags, and what the corp created
+    world     corps with their tables; people, records, sends: what is in them
     seed      makes a world from a number
     engine    clock, world, journal, due acts, tokens, limits, faults: the state of one simulator
     call      one call as it came in: parameters, whom they name, paging

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from wecom.simulator.engine import Engine
 from wecom.simulator.errors import Refused
-from wecom.simulator.suites import Suite
+from wecom.simulator.suite_records import Suite
 from wecom.simulator.world import App, Corp, Follow, Member
 
 Body = dict[str, Any]

@@ -8,7 +8,8 @@ from aiohttp import web
 
 from wecom.simulator.control_base import ENGINE, Answer, BadRequest, body_of, corp_named, number_of, reply, text_of
 from wecom.simulator.outbound import VERIFY_WITHIN
-from wecom.simulator.suites import Suite, set_scope
+from wecom.simulator.suite_records import Suite
+from wecom.simulator.suites import set_scope
 from wecom.simulator.world import Callback, Corp
 
 routes = web.RouteTableDef()

@@ -15,7 +15,8 @@ from wecom.simulator.control_base import ENGINE, reply
 from wecom.simulator.engine import Engine
 from wecom.simulator.errors import Refused, message
 from wecom.simulator.logins import MiniProgram, Person, openid_of
-from wecom.simulator.suites import AUTH_CODE_LIVES, Suite
+from wecom.simulator.suite_records import Suite
+from wecom.simulator.suites import AUTH_CODE_LIVES
 from wecom.simulator.world import App, Corp
 
 routes = web.RouteTableDef()

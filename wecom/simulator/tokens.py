@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass
 
 from wecom.simulator.errors import Refused
-from wecom.simulator.suites import Suite
+from wecom.simulator.suite_records import Suite
 from wecom.simulator.world import App, Corp
 
 LIFETIME = 7200  # seconds

@@ -6,7 +6,8 @@ from typing import Any
 from urllib.parse import quote
 
 from wecom.simulator.errors import Refused
-from wecom.simulator.suites import PRE_AUTH_LIVES, AuthCode, PreAuth, Suite
+from wecom.simulator.suite_records import AuthCode, PreAuth, Suite
+from wecom.simulator.suites import PRE_AUTH_LIVES
 from wecom.simulator.wire import PROVIDER, SUITE, Body, Call, endpoint
 from wecom.simulator.world import CUSTOMIZED_APP, ROOT_DEPARTMENT, THIRD_PARTY_APP, App, Corp
 
