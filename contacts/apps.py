@@ -8,7 +8,7 @@ class ContactsConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell the log who is who, keep last_active_at, and take WeCom's events about people."""
-        from contacts import activity, callbacks, erasure, gone, identity
+        from contacts import activity, callbacks, erasure, gone, identity, imports
         from contacts.merging import reactor, relations
         from events import reactors, resolver
 
@@ -19,3 +19,4 @@ class ContactsConfig(AppConfig):
         callbacks.register()
         relations.register_own()
         erasure.register_own()
+        imports.register_own()
