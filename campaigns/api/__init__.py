@@ -1,0 +1,1 @@
+"""Outreach by REST: contents, pushes, their dry run and their deliveries."""
