@@ -50,7 +50,7 @@ def check(params: Sequence[Param], leaf: Mapping[str, Any], path: str) -> Iterat
     for name in leaf:
         if name != "kind" and name not in known:
             yield FieldError(
-                f"{path}.{name}",
+                f"{path}.{shown(name)}",
                 "tagging.unknown_field",
                 _("这个条件没有字段 %(name)s。") % {"name": shown(name)},
                 _("可用的字段：%(names)s。") % {"names": _("、").join(known)},
