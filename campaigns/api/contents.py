@@ -26,8 +26,8 @@ class ContentIn(serializers.Serializer):
     attachments = serializers.ListField(
         child=serializers.DictField(),
         default=list,
-        help_text="WeCom's own attachment objects; `media` (the id of a kept file) in place of a media_id, pic_media_id, "
-        "pic_url or picurl",
+        help_text="WeCom's own attachment objects; `media` (the id of a kept file) takes the place of a media_id, "
+        "pic_media_id, pic_url or picurl",
     )
 
 
