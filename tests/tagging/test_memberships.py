@@ -1,6 +1,5 @@
 """Dynamic segments: who comes in and who leaves, when, why, and how the log is told."""
 
-import random
 from datetime import timedelta
 
 import pytest
@@ -258,38 +257,3 @@ def test_a_static_segment_stays_as_it_was_taken_but_for_hands(orchard):
         memberships.add(segment_id=made.pk, contact_ids=[orchard.ben, 2**40], actor=SYSTEM, at=NOON + DAY)
         memberships.remove(segment_id=made.pk, contact_ids=[orchard.ann], actor=SYSTEM, at=NOON + DAY)
     assert inside(orchard, made.pk) == {orchard.ben}
-
-
-def test_members_equal_the_count_after_a_random_month(orchard):
-    """Whatever order events, tags and time come in: who is in is who the tree selects."""
-    chance = random.Random(7)
-    people = [orchard.ann, orchard.ben] + [orchard.contact(f"客{n}", at=NOON).pk for n in range(8)]
-    trees = [
-        {"any": [TWICE, {"all": [SIGNED, {"kind": "tag", "tag_id": orchard.tag.pk}]}]},
-        {"none": [TWICE, {"kind": "tag", "tag_id": orchard.tag.pk, "days": 3}]},
-        {"kind": "event_count", "event": "sign_in", "op": "eq", "value": 1, "calendar": "week"},
-        {"kind": "lifecycle", "stage": ["active", "new"], "silent_days": 3},
-    ]
-    made = [dynamic(orchard, tree, name=f"人群{n}") for n, tree in enumerate(trees)]
-    at = NOON
-    for _step in range(25):
-        at += timedelta(hours=chance.randrange(1, 30))
-        act = chance.random()
-        who = chance.choice(people)
-        if act < 0.6:
-            happened(
-                orchard, who, at - timedelta(hours=chance.randrange(48)), chance.choice(["sign_in", "product_view"])
-            )
-            react(orchard, at)
-        elif act < 0.8:
-            with brand_scope(orchard.brand.id):
-                expiry = at + chance.randrange(1, 100) * timedelta(hours=1)
-                tags.give(tag_id=orchard.tag.pk, contact_ids=[who], actor=SYSTEM, at=at, expires_at=expiry)
-        else:
-            with brand_scope(orchard.brand.id):
-                Contact.objects.filter(pk=who).update(last_active_at=at)
-        work(orchard, at)
-        for segment, tree in zip(made, trees, strict=True):
-            with brand_scope(orchard.brand.id):
-                wanted = {contact.pk for contact in segments.sample(tree, at, 100)}
-            assert inside(orchard, segment) == wanted, tree
