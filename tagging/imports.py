@@ -10,8 +10,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from contacts import identity
-from contacts.models import Contact
+from contacts import gone, identity
 from events.imports import kinds
 from events.imports.kinds import Option, Outcome, Problem, Read, Row, Target
 from scrm.lib.errors import DomainError, FieldError, Text
@@ -130,8 +129,12 @@ class TagRows:
             pair: Tag.objects.get_or_create(group=pair[0], name=pair[1], defaults={"created_at": at})[0].pk
             for pair in sorted({(line.group, line.tag) for line in lines})
         }
+        # Between reading and writing somebody may have been merged into another.
+        now = gone.current({line.contact_id for line in lines})
         grants = [
-            Grant(line.contact_id, tags[line.group, line.tag], line.expires_at, {"import": True}) for line in lines
+            Grant(now[line.contact_id], tags[line.group, line.tag], line.expires_at, {"import": True})
+            for line in lines
+            if line.contact_id in now
         ]
         given = giving.give(grants=grants, source=ContactTag.Source.IMPORT, at=at)
         return Outcome(len(given), duplicate=len(lines) - len(given))
@@ -148,7 +151,7 @@ def _people(rows: Sequence[Row], options: Mapping[str, Any]) -> dict[int, int]:
     ids = {
         number: int(text) for number, text in said_ids.items() if text.isascii() and text.isdigit() and len(text) < 19
     }
-    known = set(Contact.objects.filter(pk__in=ids.values()).values_list("pk", flat=True))
+    known = gone.current(set(ids.values()))
     keys: dict[int, identity.Key] = {}
     for row in rows:
         said = next((kind for kind in PERSONS if row.cells.get(kind)), None)
@@ -162,7 +165,7 @@ def _people(rows: Sequence[Row], options: Mapping[str, Any]) -> dict[int, int]:
         except DomainError:
             continue  # not a possible identity: nobody's
     by_key = identity.resolve(keys.values())
-    found = {number: contact for number, contact in ids.items() if contact in known}
+    found = {number: known[contact] for number, contact in ids.items() if contact in known}
     return found | {number: by_key[key] for number, key in keys.items() if key in by_key}
 
 

@@ -34,6 +34,7 @@ FORGOTTEN_AFTER = timedelta(days=30)
 """an upload that nobody started"""
 QUEUED_FOR_SECONDS = 30
 MAX_NAME = 120
+FORMULAS = tuple("=+-@\t\r\n＝＋－＠")
 Status = Import.Status
 _ENDED = (Status.DONE, Status.CANCELLED)
 
@@ -278,8 +279,8 @@ def _csv(rows: list[list[Any]]) -> bytes:
 
 
 def _harmless(cell: Any) -> Any:
-    """A spreadsheet takes text that begins so for a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t")) else cell
+    """A spreadsheet takes text that begins so for a formula, in Chinese and Japanese versions in full width, too."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULAS) else cell
 
 
 def _flag(brand_id: int, import_id: int) -> str:

@@ -121,6 +121,30 @@ def test_what_is_wrong_is_said_by_row_and_column(live_cast, at):
     assert all(what and remedy for _r, _c, what, remedy, _code in errors_of(live_cast, import_id))
 
 
+def test_the_error_file_holds_no_formulas(live_cast, at):
+    header = '手机号,"=HYPERLINK(""http://x"")",行为,"＠SUM(1)"'
+    import_id = uploaded(live_cast, f"{header}\n13800138000,昨天,签到,x", at)
+    mapping = {0: "identity.phone", 1: "occurred_at", 2: "type"}
+    started(live_cast, import_id, at, mapping)
+    assert ended(live_cast, import_id, at).refused == 1
+
+    raw = b"".join(jobs.error_file(brand_id=live_cast.brand.pk, import_id=import_id)).decode("utf-8-sig")
+    cells = [cell for row in csv.reader(io.StringIO(raw)) for cell in row]
+    assert """'=HYPERLINK("http://x")""" in cells
+    assert not [cell for cell in cells if cell.startswith(jobs.FORMULAS)]
+
+
+def test_columns_of_one_name_are_told_apart_by_their_place(live_cast, at):
+    text = "手机号,发生时间,行为,行为\n13800138000,2026-11-01,签到,浏览商品"
+    import_id = uploaded(live_cast, text, at)
+    with brand_scope(live_cast.brand.pk):
+        job = Import.objects.get(pk=import_id)
+        assert sorted(job.mapping.values()).count("type") == 1
+    started(live_cast, import_id, at, {0: "identity.phone", 1: "occurred_at", 3: "type"})
+    assert ended(live_cast, import_id, at).accepted == 1
+    assert [event.type for event in events_of(live_cast)] == ["product_view"]
+
+
 def test_a_corrected_file_adds_what_was_missing(live_cast, at):
     bad, good = ROW.replace("12:00:00", "noon"), ROW.replace("12:00:00", "12:30:00")
     imported(live_cast, "\n".join([HEADER, ROW, bad]), at)
@@ -189,6 +213,11 @@ def test_fires_only_when_asked(live_cast, at, heard):
         ("import.empty", HEADER.encode()),
         ("import.header", (",".join(f"c{n}" for n in range(101)) + "\n1").encode()),
         ("import.quotes", (HEADER + '\n"' + "x" * 200_000).encode()),
+        ("import.header", (",".join(f"c{n}" for n in range(10_000)) + "\n1").encode()),
+        ("import.long_line", (HEADER + "\n" + "x" * 1_000_001).encode()),
+        ("import.long_line", b"x" * 1_000_001),
+        ("import.encoding", b"PK\x03\x04\x14\x00\x06\x00\x08\x00\x00\x00!\x00"),  # an .xlsx by another name
+        ("import.encoding", f"{HEADER}\n{ROW}".encode("utf-16-le")),  # without its mark
     ],
 )
 def test_refuses_files_that_cannot_be_read_and_keeps_nothing(live_cast, at, code, raw):

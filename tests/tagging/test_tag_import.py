@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from contacts import merging
+from contacts.merging import Wanted
 from events.imports.kinds import Row
 from tagging.imports import TagRows
 from tagging.models import ContactTag, Tag
@@ -42,3 +44,14 @@ def test_rows_become_tags_once(cast, kind):
         assert sorted(str(tag) for tag in Tag.objects.all()) == ["兴趣·婴童", "来源·门店"]
         row = ContactTag.objects.get(contact_id=who)
         assert (row.source, row.expires_at.isoformat()) == ("import", "2026-12-31T15:59:59+00:00")
+
+
+def test_who_is_merged_meanwhile_gets_the_tag_as_who_they_are_now(cast, kind):
+    who, other = (cast.contact(name, at=NOON).pk for name in ("陈小满", "李大树"))
+    rows = [Row(2, {"contact_id": str(other), "tag": "婴童"})]
+    with brand_scope(cast.brand.id):
+        read = kind.read(rows, {}, NOON)
+        merging.merge(wanted=[Wanted(who, other)], at=NOON)
+        assert kind.write(read, NOON).accepted == 1
+        assert kind.read(rows, {}, NOON).good[0].contact_id == who  # the old number means them, too
+        assert ContactTag.objects.get().contact_id == who
