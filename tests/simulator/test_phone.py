@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import requests
 
+CHROMIUM = Path("/usr/bin/chromium")
 PNG = b"\x89PNG\r\n\x1a\n" + b"picture" * 4
 
 
@@ -119,3 +121,30 @@ def test_customers_can_be_found(caller, visitor):
     assert visitor[1] in page(caller, q="柚子<")
     assert visitor[1] in page(caller, q=visitor[1])
     assert "没有找到这样的客户" in page(caller, q="nobody at all")
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args):
+    """Debian's Chromium."""
+    return {**browser_type_launch_args, "executable_path": str(CHROMIUM), "args": ["--no-sandbox", "--disable-gpu"]}
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")
+@pytest.mark.parametrize(
+    ("width", "end"), [(1280, "document.querySelector('.of-chats .screen')"), (390, "document.scrollingElement")]
+)
+def test_it_follows_what_happens_on_a_desk_and_in_the_hand(caller, visitor, browser, width, end):
+    userid, customer = visitor
+    tab = browser.new_page(viewport={"width": width, "height": 700})
+    wrong: list[object] = []
+    tab.on("pageerror", lambda error: wrong.append(error))
+    tab.goto(f"{caller.simulator.base_url}/_sim/phone?corpid={caller.corpid}&external_userid={customer}&lang=zh")
+    for number in range(15):
+        caller.simulator.act("chat", userid=userid, external_userid=customer, by="guide", text=f"第{number}句")
+    tab.evaluate("look()")
+    assert tab.get_by_text("第14句", exact=True).is_visible()
+    assert tab.evaluate(f"{end}.scrollHeight - {end}.scrollTop - {end}.clientHeight") < 2
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert wrong == []
+    tab.close()

@@ -2,10 +2,14 @@
 const EVERY = 4000; // milliseconds
 const NEAR = 40; // pixels from the end that still count as the end
 
-const screens = () => [...document.querySelectorAll(".screen")];
+const screens = () => [...document.querySelectorAll(".screen")].filter((each) => each.offsetParent !== null);
 const isTalk = (screen) => screen.querySelector("[data-end]") !== null;
-const toTheEnd = (screen) => { screen.scrollTop = screen.scrollHeight; };
+// A narrow screen scrolls as a whole, a phone on the desk inside.
+const scroller = (screen) => (getComputedStyle(screen).overflowY === "visible" ? document.scrollingElement : screen);
+const toTheEnd = (screen) => { scroller(screen).scrollTop = scroller(screen).scrollHeight; };
+const placeOf = ({ scrollTop, scrollHeight, clientHeight }) => [scrollTop, scrollHeight - scrollTop - clientHeight < NEAR];
 
+history.scrollRestoration = "manual";
 const talksToTheEnd = () => screens().filter(isTalk).forEach(toTheEnd);
 
 talksToTheEnd();
@@ -19,12 +23,12 @@ async function look() {
   const next = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
   if (next.outerHTML === seen) return;
   seen = next.outerHTML;
-  const places = screens().map((each) => [each.scrollTop, each.scrollHeight - each.scrollTop - each.clientHeight < NEAR]);
+  const places = screens().map((each) => placeOf(scroller(each)));
   document.querySelector("main").replaceWith(next);
   screens().forEach((each, place) => {
     const [top, atEnd] = places[place] ?? [0, false];
     if (atEnd && isTalk(each)) toTheEnd(each);
-    else each.scrollTop = top;
+    else scroller(each).scrollTop = top;
   });
 }
 
