@@ -22,7 +22,6 @@ class InStage(Condition):
     group = "profile"
     null_rule = gettext_lazy("品牌没有设置阶段时，谁都不在任何阶段。")
     params = (Param("stage", gettext_lazy("阶段代号"), "text", required=True, many=True), *windows.PARAMS)
-    has_history = False
 
     def check(self, leaf: Leaf, path: str) -> Any:
         """The window must be possible."""
@@ -48,10 +47,11 @@ class InStage(Condition):
 
     def actual(self, leaf: Leaf, frame: Frame) -> Sql:
         """{stage, since}, or null."""
+        in_force = _in_force(frame)
         return Sql(
             "(SELECT jsonb_build_object('stage', s.stage, 'since', s.since) FROM tagging_lifecyclespell s"  # noqa: S608
-            f" WHERE s.brand_id = %s AND s.contact_id = {frame.alias}.id AND s.until IS NULL)",
-            (frame.brand_id,),
+            f" WHERE s.contact_id = {frame.alias}.id AND {in_force.text})",
+            in_force.params,
         )
 
     def actual_text(self, leaf: Leaf, actual: Any, zone: ZoneInfo) -> str:
@@ -74,7 +74,7 @@ class InStage(Condition):
 
     def _open(self, leaf: Leaf, frame: Frame) -> list[Sql]:
         return [
-            Sql("s.brand_id = %s AND s.until IS NULL", (frame.brand_id,)),
+            _in_force(frame),
             Sql("s.stage = ANY (%s::text[])", (params.values(leaf["stage"]),)),
             Sql(f"s.contact_id = {frame.alias}.id"),
             *frame.in_range("s.contact_id"),
@@ -83,6 +83,16 @@ class InStage(Condition):
     def _spell(self, leaf: Leaf, frame: Frame) -> list[Sql]:
         made = self._open(leaf, frame)
         return [*made, *windows.inside("s.since", frame.window(leaf))] if windows.is_said(leaf) else made
+
+
+def _in_force(frame: Frame) -> Sql:
+    """Spells that are open, or were at the moment that is asked about."""
+    if frame.known_at is None:
+        return Sql("s.brand_id = %s AND s.until IS NULL", (frame.brand_id,))
+    return Sql(
+        "s.brand_id = %s AND s.since <= %s AND (s.until IS NULL OR s.until > %s)",
+        (frame.brand_id, frame.known_at, frame.known_at),
+    )
 
 
 def _named(key: str) -> str:
