@@ -5,7 +5,7 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends tzdata \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --create-home orchard \
- && install --directory --owner=orchard /var/lib/simulator
+ && install --directory --owner=orchard /var/lib/simulator /var/lib/orchard-media
 
 WORKDIR /srv/orchard
 COPY requirements.lock .

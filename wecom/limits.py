@@ -63,7 +63,7 @@ SPECIAL: dict[str, tuple[Rate, ...]] = {
     "message/send": (),  # not counted by WeCom, nor is the log-in
     "auth/getuserinfo": (),
     "externalcontact/add_moment_task": (Rate(5, 60, 5),),  # 10 a minute
-    "media/uploadimg": (within(1000, 86_400, burst=0.3),),
+    "media/uploadimg": (within(1000, 86_400, burst=0.3), within(3000, 2_592_000, burst=0.3)),
     "media/upload": (within(5000, 60),),
     "get_jsapi_ticket": (within(400, 3600, burst=0.2),),
     "ticket/get": (within(100, 3600, burst=0.2),),

@@ -1,8 +1,8 @@
 """Saving the database to one file, and putting it back, here or in a new cluster.
 
-A backup is a tar of `database.dump` (pg_dump's custom format) and `manifest.json`. It holds no keys: secrets in it
-stay encrypted with ORCHARD_SECRET_KEYS, of which the manifest keeps fingerprints, so that a restore can tell at
-once that the right key is missing. The broker is not saved: losing it loses no work.
+A backup is a tar of `database.dump` (pg_dump's custom format), `manifest.json` and `media/`, the files that brands
+keep. It holds no keys: secrets in it stay encrypted with ORCHARD_SECRET_KEYS, of which the manifest keeps fingerprints,
+so that a restore can tell at once that the right key is missing. The broker is not saved: losing it loses no work.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -68,6 +69,9 @@ def save(*, to: Path | None, at: datetime) -> Path:
         with tarfile.open(whole, "w") as tar:
             tar.add(Path(work) / "manifest.json", arcname="manifest.json")
             tar.add(dump, arcname="database.dump")
+            if media_directory().is_dir():
+                # After the dump: a file that came in between is one too many, none of the dump's is missing.
+                tar.add(media_directory(), arcname="media")
         whole.chmod(0o600)
         whole.replace(target)
     return target
@@ -95,11 +99,19 @@ def restore(*, source: Path, finish: Callable[[str], None], without_secrets: boo
         _maintain(url, f'DROP DATABASE IF EXISTS "{fresh}" WITH (FORCE)', f'CREATE DATABASE "{fresh}" OWNER "{owner}"')
         into = with_database(url, fresh)
         client("pg_restore", "--exit-on-error", "--jobs=2", f"--dbname={fresh}", str(dump), url=into)
+        # Before the database takes its place: its rows name these files. Those that are here already stay.
+        if (Path(work) / "media").is_dir():
+            shutil.copytree(Path(work) / "media", media_directory(), dirs_exist_ok=True)
     databases.migrate(log=environment.state_directory() / "logs" / "restore.log", database=fresh)
     finish(into)
     _swap(url, name=name, fresh=fresh)
     Embedded().flush_broker()
     return manifest
+
+
+def media_directory() -> Path:
+    """Where the files are that brands keep (ORCHARD_MEDIA_DIR)."""
+    return Path(environment.load().get("ORCHARD_MEDIA_DIR") or environment.state_directory() / "media")
 
 
 def all_seeing_url() -> str:

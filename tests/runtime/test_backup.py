@@ -9,6 +9,7 @@ from scrm.runtime.state import RuntimeProblem
 from tests.runtime.conftest import Machine, machines
 
 pytestmark = pytest.mark.slow
+PICTURE = "media/1/ab/ab12-34"
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +23,9 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Machine, P
         # The old cluster has lived: its transaction ids are far beyond those of a new one.
         machine.sql("SELECT pg_current_xact_id();\n" * 3000)
         assert machine.run("-m", "tests.runtime.log_story", "before").splitlines()[-1] == "given: first"
+        picture = Path(machine.environ["ORCHARD_STATE_DIR"]) / PICTURE
+        picture.parent.mkdir(parents=True)
+        picture.write_bytes(b"a kept picture")
         machine.run("manage.py", "backup", "--file", str(path / "saved.backup"))
         yield machine, path / "saved.backup"
 
@@ -37,6 +41,7 @@ def test_restores_into_a_new_cluster_and_goes_on(saved, make_machine):
     new.environ["ORCHARD_SECRET_KEYS"] = ",".join(keys)
     new.run("manage.py", "restore", "--file", str(file))
 
+    assert (Path(new.environ["ORCHARD_STATE_DIR"]) / PICTURE).read_bytes() == b"a kept picture"
     # Not "first" again, and neither the unread row of the old cluster nor the new one is waited for in vain.
     assert new.run("-m", "tests.runtime.log_story", "after").splitlines()[-1] == "given: second third"
     # The runtime role is as tightly bound as before.
