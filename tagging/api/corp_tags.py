@@ -48,7 +48,7 @@ class LibraryPage(serializers.Serializer):
     next_cursor = serializers.CharField(allow_null=True)
 
 
-class LinkIn(serializers.Serializer):
+class CorpTagIn(serializers.Serializer):
     """What is to stand in the corp's WeCom: a tag, or a segment as its shadow tag."""
 
     corp_id = row_id()
@@ -155,13 +155,13 @@ class CorpTags(BrandAPIView):
         summary="同步一个标签到企业微信",
         tags=["corp-tags"],
         parameters=[KEY],
-        request=LinkIn,
+        request=CorpTagIn,
         responses={201: CorpTagOut},
     )
     def post(self, request: Request) -> Response:
         """Have a tag in WeCom too (`tag_id`: tied to the corp's tag of that group and name, made if need be), or a
         segment's members by a shadow tag (`segment_id`). It turns the sync on. 409 `tagging.linked_already`."""
-        data = self.validated(LinkIn)
+        data = self.validated(CorpTagIn)
         if (data["tag_id"] is None) == (data["segment_id"] is None):
             raise wrong(
                 "tag_id", _("tag_id 和 segment_id 要填一个，也只填一个。"), _("标签填 tag_id，人群填 segment_id。")

@@ -61,7 +61,7 @@ class StagesOut(serializers.Serializer):
     running = RunOut(allow_null=True, help_text="the look at everybody that is under way")
 
 
-class SpellOut(serializers.Serializer):
+class StageSpellOut(serializers.Serializer):
     """One stay of a contact in a stage, [since, until)."""
 
     stage = serializers.CharField(allow_blank=True, help_text="its key; empty: no stage fitted")
@@ -73,10 +73,10 @@ class SpellOut(serializers.Serializer):
     )
 
 
-class SpellPage(serializers.Serializer):
+class StageSpellPage(serializers.Serializer):
     """A page of stays."""
 
-    items = SpellOut(many=True)
+    items = StageSpellOut(many=True)
     next_cursor = serializers.CharField(allow_null=True)
 
 
@@ -138,7 +138,7 @@ class ContactStages(BrandAPIView):
         summary="客户的阶段历史",
         tags=["lifecycle"],
         parameters=PAGING,
-        responses=SpellPage,
+        responses=StageSpellPage,
     )
     def get(self, request: Request, contact_id: int) -> Response:
         """The contact's stays in the brand's stages, by when they began; the last one may be open. Nothing while the

@@ -51,7 +51,7 @@ class TagPage(serializers.Serializer):
     next_cursor = serializers.CharField(allow_null=True)
 
 
-class GroupIn(serializers.Serializer):
+class TagGroupIn(serializers.Serializer):
     """Whether the tags of a group exclude each other."""
 
     name = serializers.CharField(max_length=30)
@@ -60,16 +60,16 @@ class GroupIn(serializers.Serializer):
     )
 
 
-class GroupOut(GroupIn):
+class TagGroupOut(TagGroupIn):
     """A group and its tags."""
 
     tags = TagOut(many=True, help_text="by rank")
 
 
-class GroupPage(serializers.Serializer):
+class TagGroupPage(serializers.Serializer):
     """A page of groups."""
 
-    items = GroupOut(many=True)
+    items = TagGroupOut(many=True)
     next_cursor = serializers.CharField(allow_null=True)
 
 
@@ -184,7 +184,7 @@ class Groups(BrandAPIView):
     scopes: ClassVar[dict[str, str]] = {"GET": "tags:read", "PUT": "tags:write"}
 
     @extend_schema(
-        operation_id="tag_groups_list", summary="标签分组列表", tags=["tags"], parameters=PAGING, responses=GroupPage
+        operation_id="tag_groups_list", summary="标签分组列表", tags=["tags"], parameters=PAGING, responses=TagGroupPage
     )
     def get(self, request: Request) -> Response:
         """The groups by name, each with its tags. Tags without a group are in none."""
@@ -195,11 +195,11 @@ class Groups(BrandAPIView):
             response.data["items"] = _groups(response.data["items"])
         return response
 
-    @extend_schema(summary="设置分组互斥", tags=["tags"], request=GroupIn, responses=GroupOut)
+    @extend_schema(summary="设置分组互斥", tags=["tags"], request=TagGroupIn, responses=TagGroupOut)
     def put(self, request: Request) -> Response:
         """Say whether the group's tags exclude each other. Contacts who have several keep the winner; the others are
         taken at once, each as an event `tag_taken`. A group comes into being with its first tag."""
-        data = self.validated(GroupIn)
+        data = self.validated(TagGroupIn)
         with brand_scope(self.brand_id):
             made = exclusion.set_group(actor=self.caller.actor, at=timezone.now(), **data)
             return Response(_groups([made.name])[0])
