@@ -8,8 +8,9 @@ class CommerceConfig(AppConfig):
 
     def ready(self) -> None:
         """Keep orders from the log, and have them follow a merge."""
-        from commerce import merging, orders
+        from commerce import contact_parts, merging, orders
         from events import reactors
 
         reactors.register(orders.REACTOR)
         merging.register_own()
+        contact_parts.register_own()

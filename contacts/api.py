@@ -1,15 +1,16 @@
 """GET /api/v1/contacts, /contacts/lookup, /contacts/{id}."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from contacts import identity, profile
+from contacts import identity, parts, profile
 from contacts.models import Contact, Follow, GroupMember, Identity, Staff
 from tenants.api import BrandAPIView
 from tenants.scope import brand_scope
@@ -77,11 +78,16 @@ class GroupOut(serializers.Serializer):
 
 
 class ContactDetailOut(ContactOut):
-    """A customer with identities, friendships and groups."""
+    """A customer with everything that the console's page shows at a glance. Parts that the key may not see are null."""
 
     identities = IdentityOut(many=True)
     follows = FollowOut(many=True)
     groups = GroupOut(many=True)
+    open_conflicts = serializers.IntegerField(help_text="who may be the same person: see oneid/conflicts")
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        """With what higher apps know."""
+        return super().get_fields() | parts.fields()
 
 
 class ContactPageOut(serializers.Serializer):
@@ -156,7 +162,7 @@ class ContactLookup(BrandAPIView):
         ref = {name: value for name, value in request.query_params.items() if name != "id"}
         with brand_scope(self.brand_id):
             contact = identity.find(ref)
-            return Response(_detail(profile.card(contact.pk), READ_PHONE in self.caller.scopes))
+            return Response(_detail(contact.pk, self.caller.scopes))
 
 
 class ContactDetail(BrandAPIView):
@@ -166,10 +172,10 @@ class ContactDetail(BrandAPIView):
 
     @extend_schema(summary="查看客户", tags=["contacts"], responses=ContactDetailOut)
     def get(self, request: Request, contact_id: int) -> Response:
-        """The contact with identities, friendships (past ones too) and present groups."""
+        """The contact with identities, friendships (past ones too: who deleted whom), present groups, tags, stage,
+        interests, orders and points. The number of a merged contact answers who it was merged into."""
         with brand_scope(self.brand_id):
-            identity.find({"id": contact_id})
-            return Response(_detail(profile.card(contact_id), READ_PHONE in self.caller.scopes))
+            return Response(_detail(identity.find({"id": contact_id}).pk, self.caller.scopes))
 
 
 def _contact(contact: Contact, phones: bool) -> dict[str, Any]:
@@ -187,12 +193,15 @@ def _contact(contact: Contact, phones: bool) -> dict[str, Any]:
     }
 
 
-def _detail(card: profile.Card, phones: bool) -> Mapping[str, Any]:
+def _detail(contact_id: int, scopes: Collection[str]) -> Mapping[str, Any]:
+    card, phones = profile.card(contact_id), READ_PHONE in scopes
     return {
         **_contact(card.contact, phones),
         "identities": [_identity(each, phones) for each in card.identities],
         "follows": [_follow(each) for each in card.follows],
         "groups": [_group(each) for each in card.groups],
+        "open_conflicts": card.conflicts,
+        **parts.read(card.contact, scopes=scopes, at=timezone.now()),
     }
 
 
@@ -202,7 +211,7 @@ def _guide(staff: Staff) -> dict[str, Any]:
 
 
 def _identity(row: Identity, phones: bool) -> dict[str, str]:
-    hidden = row.type == Identity.Type.PHONE and not phones
+    hidden = row.type in (Identity.Type.PHONE, Identity.Type.ORDER_PHONE) and not phones
     return {"type": row.type, "value": profile.masked(row.value) if hidden else row.value}
 
 

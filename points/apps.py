@@ -8,7 +8,7 @@ class PointsConfig(AppConfig):
 
     def ready(self) -> None:
         from events import reactors
-        from points import conditions, erasure, merging, rules
+        from points import conditions, contact_parts, erasure, merging, rules
         from points.tiers import merging as tier_merging
         from points.tiers import reactor as tier_reactor
 
@@ -18,3 +18,4 @@ class PointsConfig(AppConfig):
         merging.register_own()
         tier_merging.register_own()
         erasure.register_own()
+        contact_parts.register_own()

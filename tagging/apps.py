@@ -9,7 +9,7 @@ class TaggingConfig(AppConfig):
     def ready(self) -> None:
         """Offer the conditions, and let the tag rules read the log."""
         from events import reactors
-        from tagging import imports, merging
+        from tagging import contact_parts, imports, merging
         from tagging.corp import corp_tags, hurry
         from tagging.language import leaves
         from tagging.rules import interests, reacting, spells
@@ -26,3 +26,4 @@ class TaggingConfig(AppConfig):
         merging.register_own()
         corp_tags.register_own()
         imports.register_own()
+        contact_parts.register_own()

@@ -1,12 +1,17 @@
 """GET /api/v1/contacts, /contacts/lookup and /contacts/{id}, as a brand's own systems call them."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
 
+from commerce.models import Order
 from contacts.identity import Claim, attach
+from contacts.merging import Wanted, merge
 from contacts.models import Contact, Follow, Identity
+from points import ledger
+from tagging.models import ContactTag, Tag
 from tenants.models import ApiKey
 from tenants.scope import brand_scope
 
@@ -137,3 +142,48 @@ def test_a_key_without_the_scope_reads_nothing(cast, chen):
     ApiKey.objects.filter(name="alice").update(scopes=["events:write"])
     for path in (LIST, f"{LIST}/{chen.pk}", f"{LIST}/lookup?unionid=o1"):
         assert cast.alice.api("get", path).status_code == 403
+
+
+def test_one_contact_says_what_the_page_says(cast, chen):
+    at = timezone.now()
+    with brand_scope(cast.brand.id):
+        tag = Tag.objects.create(name="婴童", group="兴趣", created_at=at)
+        ContactTag.objects.create(brand_id=cast.brand.id, contact=chen, tag=tag, source="manual", given_at=at)
+        ledger.grant(contact_id=chen.pk, points=50, key="k", at=at)
+        Order.objects.create(
+            id=uuid4(), order_no="NO-1", contact=chen, status="paid", amount_fen=990, ordered_at=at, paid_at=at
+        )
+
+    told = cast.alice.api("get", f"{LIST}/{chen.pk}").json()
+
+    assert [(each["group"], each["name"], each["source"]) for each in told["tags"]] == [("兴趣", "婴童", "manual")]
+    assert (told["stage"]["key"], told["stage"]["since"]) == ("new", None)
+    assert told["points"] == {"balance": 50, "expiring": 0, "tier": None}
+    assert (told["orders"]["paid"], told["orders"]["net_fen"]) == (1, 990)
+    assert told["orders"]["latest"][0]["order_no"] == "NO-1"
+    assert (told["interests"], told["open_conflicts"]) == ([], 0)
+
+
+def test_parts_that_a_key_may_not_see_are_null(cast, chen):
+    ApiKey.objects.filter(brand=cast.brand).update(scopes=["contacts:read"])
+
+    told = cast.alice.api("get", f"{LIST}/{chen.pk}").json()
+
+    assert (told["tags"], told["points"]) == (None, None)
+    assert told["orders"]["paid"] == 0
+
+
+def test_the_number_of_a_merged_contact_answers_the_survivor(cast, chen):
+    other = cast.contact("小满")
+    with brand_scope(cast.brand.id):
+        merge(wanted=[Wanted(chen.pk, other.pk)], at=timezone.now())
+
+    assert cast.alice.api("get", f"{LIST}/{other.pk}").json()["id"] == chen.pk
+
+
+def test_a_delivery_phone_is_masked_like_any_other(cast, chen):
+    known_as(cast, chen, ("order_phone", "13911112222"))
+
+    told = cast.alice.api("get", f"{LIST}/{chen.pk}").json()["identities"]
+
+    assert {"type": "order_phone", "value": "139****2222"} in told
