@@ -1,13 +1,12 @@
 """One call to a receiver. No database, no scope: the network is slow."""
 
+import socket
 import ssl
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from http.client import HTTPException
-from socket import SHUT_RDWR
-from typing import Any
 
 import certifi
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -44,50 +43,77 @@ def post(url: str, *, body: bytes, headers: dict[str, str]) -> Answer:
     sent = {"content-type": "application/json; charset=utf-8", "user-agent": "Orchard-Webhooks/1", **headers}
     try:
         return _said(*_call(target, address, body, sent | {"host": _host(target)}))
+    except TimeoutError:
+        return Answer("timeout")
     except (SSLError, ssl.SSLError):
         return Answer("tls")
     except (NewConnectionError, ConnectTimeoutError, ConnectionRefusedError):
         return Answer("unreachable")
-    except TimeoutError:
-        return Answer("timeout")
     except (HTTPError, HTTPException, OSError):
         return Answer("broken")
 
 
 def _call(target: Target, address: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
     connection = _connection(target, address)
-    connection.connect()
-    socket = connection.sock
-    # A time-out of the socket alone starts anew with each byte that a slow receiver lets fall.
-    deadline = threading.Timer(ANSWER_SECONDS, _cut, [socket])
+    over = threading.Event()
+    # A time-out of the socket alone starts anew with each byte that a slow receiver lets fall, in the handshake, too.
+    deadline = threading.Timer(ANSWER_SECONDS, _cut, [connection, over])
     deadline.daemon = True
     deadline.start()
     try:
-        socket.settimeout(ANSWER_SECONDS + 1)
+        connection.connect()
+        connection.sock.settimeout(ANSWER_SECONDS + 1)
         connection.request("POST", target.path, body=body, headers=headers, preload_content=False)
         answer = connection.getresponse()
-        return answer.status, answer.read(ANSWER_BYTES, decode_content=False).decode("utf-8", "replace")
+        text = answer.read(ANSWER_BYTES, decode_content=False).decode("utf-8", "replace")
+        if over.is_set():
+            # Cut off in the middle of its headers it looks like a whole answer.
+            raise TimeoutError
+        return answer.status, text
     except (HTTPError, HTTPException, OSError) as error:
-        if deadline.finished.is_set():
+        if over.is_set():
             raise TimeoutError from error
         raise
     finally:
         deadline.cancel()
         connection.close()
+        connection.let_go()
 
 
-def _connection(target: Target, address: str) -> HTTPConnection:
+class _Cuttable(HTTPConnection):
+    """Keeps a second handle of its connection: a TLS handshake takes the first one away until it is done."""
+
+    handle: socket.socket | None = None
+
+    def _new_conn(self) -> socket.socket:
+        made = super()._new_conn()
+        self.handle = made.dup()
+        return made
+
+    def let_go(self) -> None:
+        """Close the second handle."""
+        if self.handle is not None:
+            self.handle.close()
+
+
+class _CuttableTls(_Cuttable, HTTPSConnection):
+    """The same over TLS."""
+
+
+def _connection(target: Target, address: str) -> _Cuttable:
     if target.scheme == "http":
-        return HTTPConnection(address, target.port, timeout=CONNECT_SECONDS)
+        return _Cuttable(address, target.port, timeout=CONNECT_SECONDS)
     # To the address that was looked at; certificate and SNI are the name's.
-    return HTTPSConnection(
+    return _CuttableTls(
         address, target.port, timeout=CONNECT_SECONDS, ssl_context=_trust(), server_hostname=target.host
     )
 
 
-def _cut(socket: Any) -> None:
-    with suppress(OSError):
-        socket.shutdown(SHUT_RDWR)
+def _cut(connection: _Cuttable, over: threading.Event) -> None:
+    over.set()
+    if connection.handle is not None:
+        with suppress(OSError):
+            connection.handle.shutdown(socket.SHUT_RDWR)
 
 
 def _said(status: int, text: str) -> Answer:

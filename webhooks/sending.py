@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from typing import Any
@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from contacts import gone
 from contacts.models import Identity
 from tenants.scope import brand_scope
 from webhooks import signing
@@ -24,8 +25,8 @@ from webhooks.post import Answer, post
 AT_ONCE = 8
 """calls to one webhook at a time"""
 PORTION = 64
-LEASE = timedelta(minutes=2)
-"""longer than a portion can take: PORTION / AT_ONCE calls of 15 s"""
+LEASE = timedelta(minutes=5)
+"""longer than a portion can take: PORTION / AT_ONCE calls of 10 s, and names that are slow to resolve"""
 LATER = tuple(timedelta(seconds=s) for s in (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800))
 """after the 1st, 2nd … failed attempt; from then on the last"""
 RESTS_AFTER = 5
@@ -56,7 +57,7 @@ def send_due(*, brand_id: int, webhook_id: int, at: datetime) -> int:
             return 0
         _give_up(webhook, at)
         claimed = _claim(webhook, limit=1 if webhook.failures >= RESTS_AFTER else PORTION, at=at)
-        people = _identities(claimed)
+        claimed, people = _as_they_are_now(claimed)
     if not claimed:
         return 0
     secrets = [webhook.secret]
@@ -125,6 +126,13 @@ def _claim(webhook: Webhook, *, limit: int, at: datetime) -> list[Claimed]:
         Claimed(key, event, kind, moment, contact, json.loads(props), attempts)
         for key, event, kind, moment, contact, props, attempts in sorted(rows, key=itemgetter(0))
     ]
+
+
+def _as_they_are_now(claimed: list[Claimed]) -> tuple[list[Claimed], dict[int, dict[str, list[str]]]]:
+    """Whoever was merged into another since it was queued is told of as the other; and everybody's identities."""
+    now = gone.current({each.contact_id for each in claimed})
+    claimed = [replace(each, contact_id=now.get(each.contact_id, each.contact_id)) for each in claimed]
+    return claimed, _identities(claimed)
 
 
 def _identities(claimed: Sequence[Claimed]) -> dict[int, dict[str, list[str]]]:
