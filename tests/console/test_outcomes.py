@@ -46,3 +46,26 @@ def test_who_signs_in_or_buys_has_come(cast, _case, types, hours, expected):
 
     assert after
     assert (after.came, after.signed_in, after.ordered) == expected
+
+
+def test_the_page_says_who_counts_in_no_group(cast, console):
+    made = scene.made(cast)
+    now = timezone.now()
+    with brand_scope(cast.brand.pk):
+        Delivery.objects.create(
+            brand_id=cast.brand.pk,
+            push=made.draft,
+            contact=made.contact,
+            staff=cast.bob,
+            status=DeliveryStatus.DELIVERED,
+            left_out="contaminated",
+            updated_at=now,
+            delivered_at=now,
+        )
+        type(made.draft).objects.filter(pk=made.draft.pk).update(status="done")
+    client = console(cast.alice.user)
+    page = client.get(f"/b/{cast.brand.slug}/console/pushes/{made.draft.pk}/").content.decode()
+    assert "合并前分在不同的组" in page
+    assert "他们的行为说明不了任何一组" in page
+    listed = client.get(f"/b/{cast.brand.slug}/console/pushes/{made.draft.pk}/people/?status=contaminated")
+    assert made.contact.name in listed.content.decode()
