@@ -17,7 +17,7 @@ from campaigns import budget
 from campaigns.listing import whole
 from campaigns.models import Batch, Channel, DeliveryStatus, Push
 from campaigns.reasons import Reason
-from contacts import gone
+from contacts import gone, told_by_sends
 from events import log
 from tenants.scope import brand_scope
 from wecom.client import WeComClient
@@ -56,8 +56,11 @@ def poll(*, brand_id: int, batch_id: UUID, wecom: WeComClient, at: datetime) -> 
     except (StillDispatching, Gone) as error:
         # Too young to be asked, or cancelled in WeCom's console: then it is closed when the guide's time is up.
         logger.info("campaigns.poll.nothing", extra={"batch": str(batch_id), "code": error.problem_code})
+    strangers = [row.external_userid for row in rows if row.status == SendStatus.NOT_FRIEND and row.external_userid]
     with brand_scope(brand_id):
         _record(batch, rows, at)
+        if strangers and confirmed_at and batch.staff_id:
+            told_by_sends.not_friends(staff_id=batch.staff_id, external_userids=strangers, sent_at=confirmed_at, at=at)
         _mark_polled(batch, confirmed_at, at)
         settle(batch=batch, at=at)
 

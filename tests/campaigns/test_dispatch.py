@@ -8,7 +8,7 @@ from django.db import connection
 
 from campaigns import dispatch, pushes
 from campaigns.models import Batch, Push
-from contacts.models import Follow
+from contacts.models import Follow, Staff
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 from tests.campaigns.shop import Shop
@@ -56,6 +56,26 @@ def test_who_left_since_the_plan_is_not_written_to(shop: Shop):
     assert shop.outcomes(push)[gone.contact_id] == "contact_gone"
     assert shop.reservations(push)[gone.contact_id] == "voided"
     assert (gone.contact_id, "contact_gone") in [(who, props["reason"]) for who, props in shop.events("message_failed")]
+
+
+def test_who_deleted_the_guide_unheard_is_lost_when_the_send_comes_back(shop: Shop):
+    push = shop.planned()
+    reachable = shop.reachable(push)
+    gone = next(row for row in shop.deliveries(push) if row.external_userid in reachable)
+    with brand_scope(shop.brand_id):
+        userid = Staff.objects.values_list("userid", flat=True).get(pk=gone.staff_id)
+    shop.simulator.act(
+        "delete_follow", corpid=shop.corpid, userid=userid, external_userid=gone.external_userid, by="customer"
+    )
+
+    shop.send(push)
+    shop.people_confirm()
+    shop.follow_up(push)
+
+    assert shop.outcomes(push)[gone.contact_id] == "contact_gone"
+    with brand_scope(shop.brand_id):
+        (follow,) = Follow.objects.filter(staff=gone.staff_id, external_userid=gone.external_userid)
+    assert (follow.lost_by, follow.lost_at is None) == ("contact", False)
 
 
 def test_a_guide_whose_customers_have_all_left_sends_nothing(shop: Shop):
