@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 Act = tuple[float, int, str, str, list[str]]  # due (virtual time), order, corpid, kind, arguments
 Doer = Callable[..., None]
 
-SLICE_SECONDS = 0.005  # a call that comes while much is due waits for two or three of these
+SLICE_SECONDS = 0.005  # a call that comes while much is due waits for about one of these
+BREATH_SECONDS = 0.001  # then there is time to read calls and answer them, which takes the loop several turns
 
 DOERS: dict[str, Doer] = {}
 RECURRING: set[str] = set()  # what goes on by the calendar and never settles
@@ -62,7 +63,7 @@ class Agenda:
         """Carry out acts that are due, each as of its own time, for about `slice_seconds` of real time. Returns how
         many."""
         done, until = 0, time.monotonic() + slice_seconds
-        while self.heap and self.heap[0][0] <= now and time.monotonic() < until:
+        while self._is_due(now) and time.monotonic() < until:
             due, _, corpid, kind, arguments = heapq.heappop(self.heap)
             with engine.clock.as_of(due):
                 _do(engine, corpid, kind, arguments)
@@ -73,8 +74,11 @@ class Agenda:
         """Carry out everything that is due by now, letting calls in between."""
         until = engine.clock.present()
         async with self._one_at_a_time:  # two at it would leave calls half of the time
-            while self.run_due(engine, now=until):
-                await asyncio.sleep(0)
+            while self.run_due(engine, now=until) and self._is_due(until):
+                await asyncio.sleep(BREATH_SECONDS)
+
+    def _is_due(self, now: float) -> bool:
+        return bool(self.heap) and self.heap[0][0] <= now
 
     def settle(self, engine: Engine, corp: Corp) -> int:
         """Carry out every act of the corp now, and those that follow from them. Returns how many."""
