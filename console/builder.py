@@ -11,7 +11,7 @@ from typing import Any
 
 from django.http import QueryDict
 
-from console import builder_leaves
+from console import builder_controls, builder_kinds, builder_leaves
 from scrm.lib.errors import FieldError, Invalid
 from tagging.language import compiler, readable
 from tagging.language.conditions import Names
@@ -166,7 +166,7 @@ def _add(form: Form, node: Any, inside: int, offered: Mapping[str, Any]) -> None
 
 def new_row(kind: str, number: int, *, inside: int) -> Row:
     """A fresh sentence with values that make sense."""
-    return Row(number, kind, inside, dict(builder_leaves.DEFAULTS.get(kind, {})))
+    return Row(number, kind, inside, dict(builder_kinds.DEFAULTS.get(kind, {})))
 
 
 def page_of(form: Form, offered: Mapping[str, Any], names: Names) -> list[dict[str, Any]]:
@@ -181,7 +181,7 @@ def decorated(row: Row, offered: Mapping[str, Any], names: Names | None = None, 
     kind = offered["kinds"].get(row.kind) or {"kind": row.kind, "label": row.kind, "null_rule": ""}
     if row.kind == KEPT:
         return {"row": row, "kind": kind, "words": _words(row, names)}
-    return {"row": row, "kind": kind, "controls": builder_leaves.controls(row.kind, row.values, offered)}
+    return {"row": row, "kind": kind, "controls": builder_controls.controls(row.kind, row.values, offered)}
 
 
 def _page(form: Form, group: int, depth: int, offered: Mapping[str, Any], names: Names) -> list[dict[str, Any]]:
@@ -203,4 +203,4 @@ def _words(row: Row, names: Names | None) -> str:
     return readable.sentence(leaf, names=names)
 
 
-catalogue = builder_leaves.catalogue
+catalogue = builder_kinds.catalogue

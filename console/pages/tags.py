@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from console.builder_leaves import FILTERS
+from console.builder_kinds import FILTERS
 from console.site import BrandRequest, need, page, render, told
 from events import catalogue, declared
 from scrm.lib import errors
