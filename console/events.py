@@ -11,6 +11,8 @@ from console.templatetags.orchard import points_reason, reason_label
 from contacts.models import Follow
 from events import declared
 from events.models import Event
+from points.models.tiers import TierSpell
+from points.tiers import reading
 from tagging.rules import lifecycle
 from tenants.scope import kept
 
@@ -45,6 +47,7 @@ FIRST = ("page", "keyword", "category", "product_id", "order_no", "tag", "segmen
 OF_ITS_OWN = frozenset({"dwell_seconds", "amount_fen", "points", "reason", "ref_page", "source", "channel", "balance"})
 """Properties that are told in other words, or not at all."""
 LONGEST = 60
+ENDS = ("from", "to")
 
 
 def sentence(event: Event, names: Names) -> str:
@@ -106,6 +109,8 @@ def _reason(type_: str, code: str) -> list[str]:
     """Why, in the words of the pages it belongs to. Entering a segment has its reasons on the segment's page."""
     if not code or type_ in ("segment_entered", "segment_left"):
         return []
+    if type_ == "tier_changed":
+        return [str(dict(TierSpell.Reason.choices).get(code, code))]
     return [points_reason(code) if type_.startswith("points_") else reason_label(code)]
 
 
@@ -116,7 +121,12 @@ def _of_person(event: Event) -> list[str]:
         return [f"#{props.get('other_id')}"]
     if event.type == "lifecycle_changed":
         labels = kept("console.stages", lifecycle.labels)
-        return [" → ".join(str(labels.get(str(props.get(end) or ""), props.get(end))) for end in ("from", "to"))]
+        return [" → ".join(str(labels.get(str(props.get(end) or ""), props.get(end))) for end in ENDS)]
+    if event.type == "tier_changed":
+        labels = kept("console.tiers", reading.names)
+        return [
+            " → ".join(str(labels.get(str(props.get(end) or ""), props.get(end) or _("没有等级"))) for end in ENDS),
+        ]
     if event.type == "profile_changed":
         name = str(props.get("field", ""))
         shown = [str(FIELDS.get(name, name))]

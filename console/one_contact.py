@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db.models import Q
+from django.db.models import Q, Sum
 
 from campaigns.models import Delivery, Enrolment, Push, Reservation
 from commerce.orders import TYPES, Bought, bought
@@ -78,7 +78,7 @@ def card(*, contact: Contact, brand: Brand, at: datetime) -> Card:
         losses=_losses(contact.pk, follows),
         groups=sorted(groups, key=lambda member: member.left_at is not None),
         tags=tags.live_tags(contact.pk, at=at),
-        touches_this_month=held.count(),
+        touches_this_month=held.aggregate(n=Sum("touches"))["n"] or 0,
         conflicts=IdentityConflict.objects.filter(Q(contact=contact) | Q(other=contact), resolved_at=None).count(),
     )
 
@@ -128,7 +128,7 @@ KINDS: dict[str, tuple[str, ...]] = {
         "welcome_failed",
     ),
     "order": tuple(TYPES),
-    "points": ("points_earned", "points_spent"),
+    "points": ("points_earned", "points_spent", "tier_changed"),
     "change": (
         "tag_given",
         "tag_taken",

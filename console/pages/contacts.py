@@ -16,7 +16,7 @@ from console.events import ended, sentence
 from console.site import BrandRequest, page, part, render, told
 from contacts import erasure, gone
 from events.models import Event
-from points import ledger
+from points import ledger, tiers
 from scrm.lib.errors import found
 from tagging import of_contact, tags
 from tagging.models import ContactTag
@@ -84,6 +84,7 @@ def dealings(request: BrandRequest, contact_id: int) -> HttpResponse:
     if request.place.may(Capability.READ_POINTS):
         context["points"] = ledger.statement(contact_id=contact_id, at=timezone.now())
         context["entries"] = people.entries(contact_id=contact_id)
+        context["tier"] = tiers.of(contact_id=contact_id, at=timezone.now())
     return part(request, "dealings.html", context)
 
 

@@ -24,6 +24,7 @@ from tenants.scope import brand_scope
         ("group_joined", {"chat_id": "wr1"}, "加入客户群 · 静安妈妈群"),
         ("message_delivered", {"push_id": 3, "channel": "single", "staff_id": 1}, "推送送达 · 会员日 · 小林"),
         ("draw", {"activity": "双十一", "won": False}, "抽奖 · 活动 双十一 · 中奖 否"),
+        ("tier_changed", {"from": "", "to": "gone", "reason": "reached"}, "等级变更 · 达到门槛 · 没有等级 → gone"),
         ("lifecycle_changed", {"from": "silent", "to": "active"}, "阶段变更 · 沉默 → 活跃"),
         ("lifecycle_changed", {"from": "", "to": "a_stage_since_removed"}, "阶段变更 · 未归类 → a_stage_since_removed"),
     ],
