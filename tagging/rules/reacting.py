@@ -20,13 +20,14 @@ from tagging.rules import measures
 from tagging.rules.measures import Measured, thresholds
 
 Measure = TagRule.Measure
+MERGES = frozenset({"contact_merged", "contact_split"})
 LOG_MEASURES = (Measure.COUNT, Measure.SUM, Measure.RECENCY)
 
 
 def handle(batch: Batch) -> None:
     """Give and take the tags that the batch's events decide on. Scoped."""
     rules = {rule.pk: rule for rule in TagRule.objects.filter(enabled=True).exclude(measure=Measure.INTEREST)}
-    pairs = _touched(rules.values(), batch.rows)
+    pairs = sorted({*_touched(rules.values(), batch.rows), *_of_merged(rules, batch.rows)})
     apply(rules=rules, found=measure(rules.values(), pairs, brand_id=batch.brand_id, at=batch.at), at=batch.at)
 
 
@@ -119,6 +120,14 @@ def _until(rule: TagRule, each: Measured) -> datetime | None:
     if rule.keep_days is not None:
         ends.append(each.last_at + timedelta(days=rule.keep_days))
     return min(ends, default=None)
+
+
+def _of_merged(rules: Mapping[int, TagRule], rows: Sequence[EventRow]) -> Iterator[measures.Pair]:
+    """All rules for people whose events a merge or a split has moved; who is hidden gets nothing."""
+    for row in rows:
+        if row.type in MERGES:
+            for contact in {row.contact_id, int(row.props.get("other_id") or row.contact_id)}:
+                yield from ((rule, contact) for rule in rules)
 
 
 def _touched(rules: Iterable[TagRule], rows: Sequence[EventRow]) -> list[measures.Pair]:

@@ -5,8 +5,10 @@ from uuid import UUID
 
 import pytest
 
+from contacts import merging
 from events import log, reactors
 from events.models import Event, ReactorCursor
+from events.reactors import Batch, EventRow
 from scrm.lib.errors import Invalid, NotFound
 from tagging import tags
 from tagging.models import ContactTag, TagRule
@@ -112,6 +114,20 @@ def test_events_outside_the_rule_do_not_count(orchard, _case, options):
     react(orchard)
 
     assert given(orchard) == {}
+
+
+def test_a_merge_completes_what_either_had_begun(orchard):
+    viewed(orchard, NOON - 2 * DAY)
+    viewed(orchard, NOON - DAY, who=orchard.other_id)
+    react(orchard)
+    assert not given(orchard)
+    with brand_scope(orchard.brand.id):
+        merging.merge(wanted=[merging.Wanted(orchard.contact_id, orchard.other_id)], at=NOON)
+        ids = {"other_id": orchard.other_id}
+        told = EventRow(UUID(int=9), NOON, NOON, "contact_merged", orchard.contact_id, ids, None, None, None, None, "")
+        reacting.handle(Batch(orchard.brand.id, [told], NOON))
+    with brand_scope(orchard.brand.id):
+        assert list(ContactTag.objects.values_list("contact_id", flat=True)) == [orchard.contact_id]
 
 
 def test_a_late_event_completes_what_came_before(orchard):
