@@ -22,44 +22,50 @@ from points.tiers.course import Fact
 Metric = TierRules.Metric
 EARNED = ("earn", "grant")
 _ASKED = "unnest(%(ids)s::bigint[], %(starts)s::timestamptz[]) AS u (id, start)"
+# Every step is a LATERAL by a full key, kept apart by OFFSET 0: rows just written have no statistics, and joined
+# freely the planner reads the brand's whole ledger for a few contacts (decision 0010).
 # Ledger entries stay with the account of a contact that was merged, so its aliases' accounts are read too.
 _ACCOUNTS = """
-    JOIN LATERAL (SELECT x.id FROM contacts_contact x WHERE x.brand_id = %(brand)s AND x.id = u.id
-                  UNION ALL
-                  SELECT x.id FROM contacts_contact x WHERE x.brand_id = %(brand)s AND x.merged_into_id = u.id) who
-      ON TRUE
-    JOIN points_pointsaccount a ON a.brand_id = %(brand)s AND a.contact_id = who.id
-    JOIN points_pointsentry n ON n.brand_id = a.brand_id AND n.account_id = a.id
+    CROSS JOIN LATERAL (SELECT u.id AS who UNION ALL
+                        SELECT x.id FROM contacts_contact x
+                        WHERE x.brand_id = %(brand)s AND x.merged_into_id = u.id) k
+    CROSS JOIN LATERAL (SELECT a.id FROM points_pointsaccount a
+                        WHERE a.brand_id = %(brand)s AND a.contact_id = k.who OFFSET 0) a
+    CROSS JOIN LATERAL (SELECT n.transfer_id, n.amount FROM points_pointsentry n
+                        WHERE n.brand_id = %(brand)s AND n.account_id = a.id AND n.posted_at >= u.start OFFSET 0) n
 """
 _GROWTH = f"""
     SELECT u.id, t.posted_at, coalesce(o.occurred_at, t.occurred_at), n.amount
     FROM {_ASKED} {_ACCOUNTS}
-    JOIN points_transfer t ON t.brand_id = n.brand_id AND t.id = n.transfer_id
-    LEFT JOIN points_transfer o ON o.brand_id = t.brand_id AND o.id = t.reverses_id
-    WHERE n.posted_at >= u.start
-      AND (n.amount > 0 AND t.reason = ANY (%(earned)s) OR n.amount < 0 AND o.reason = ANY (%(earned)s))
+    CROSS JOIN LATERAL (SELECT t.posted_at, t.occurred_at, t.reason, t.reverses_id FROM points_transfer t
+                        WHERE t.brand_id = %(brand)s AND t.id = n.transfer_id OFFSET 0) t
+    LEFT JOIN LATERAL (SELECT o.occurred_at, o.reason FROM points_transfer o
+                       WHERE o.brand_id = %(brand)s AND o.id = t.reverses_id OFFSET 0) o ON TRUE
+    WHERE (n.amount > 0 AND t.reason = ANY (%(earned)s) OR n.amount < 0 AND o.reason = ANY (%(earned)s))
 """  # noqa: S608
-_PAID = """
-    EXISTS (SELECT FROM commerce_orderreport p WHERE p.brand_id = o.brand_id AND p.order_id = o.id
-            AND p.kind = 'paid' AND p.at >= u.start)
-"""
+# Orders of which a payment counts: the others cannot matter, whatever is said of them.
 _ORDERS = f"""
-    FROM {_ASKED} JOIN commerce_order o ON o.brand_id = %(brand)s AND o.contact_id = u.id
-    JOIN commerce_orderreport r ON r.brand_id = o.brand_id AND r.order_id = o.id
-"""
+    FROM {_ASKED}
+    CROSS JOIN LATERAL (SELECT o.id FROM commerce_order o WHERE o.brand_id = %(brand)s AND o.contact_id = u.id
+                        AND u.start <= (SELECT max(p.at) FROM commerce_orderreport p WHERE p.brand_id = %(brand)s
+                                        AND p.order_id = o.id AND p.kind = 'paid') OFFSET 0) o
+    CROSS JOIN LATERAL (SELECT * FROM commerce_orderreport r
+                        WHERE r.brand_id = %(brand)s AND r.order_id = o.id OFFSET 0) r
+"""  # noqa: S608
 _REPORTS = f"""
     SELECT u.id, r.order_id, r.event_id, r.kind, r.at, r.amount_fen, coalesce(e.received_at, r.at),
            coalesce(e.fires, FALSE)
-    {_ORDERS} LEFT JOIN events_event e ON e.brand_id = r.brand_id AND e.occurred_at = r.at AND e.id = r.event_id
-    WHERE {_PAID}
-"""
+    {_ORDERS}
+    LEFT JOIN LATERAL (SELECT e.received_at, e.fires FROM events_event e
+                       WHERE e.brand_id = %(brand)s AND e.occurred_at = r.at AND e.id = r.event_id OFFSET 0) e ON TRUE
+"""  # noqa: S608
 # What may have been reached at most: nothing that lowers an amount is looked at, so nobody is left out.
 _MOST = {
     Metric.GROWTH_VALUE: f"SELECT u.id, sum(n.amount)::bigint FROM {_ASKED} {_ACCOUNTS}"  # noqa: S608
-    " WHERE n.amount > 0 AND n.posted_at >= u.start GROUP BY u.id",
+    " WHERE n.amount > 0 GROUP BY u.id",
     Metric.NET_SPEND: f"SELECT u.id, sum(greatest(r.amount_fen, 0))::bigint {_ORDERS}"
-    f" WHERE r.kind IN ('paid', 'created') AND {_PAID} GROUP BY u.id",
-    Metric.ORDER_COUNT: f"SELECT u.id, count(DISTINCT o.id) {_ORDERS} WHERE {_PAID} GROUP BY u.id",
+    " WHERE r.kind IN ('paid', 'created') GROUP BY u.id",
+    Metric.ORDER_COUNT: f"SELECT u.id, count(DISTINCT o.id) {_ORDERS} GROUP BY u.id",
 }
 
 

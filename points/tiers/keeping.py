@@ -157,11 +157,12 @@ _LOCKED = """
 _STANDS = """
     SELECT c.id, m.merged_at, s.due_at, s.since, s.tier, s.was, s.reason, s.metric, s.held_since, s.ends_at,
            s.protected_until, s.by_hand, s.base_tier, s.base_ends_at
-    FROM contacts_contact c
-    LEFT JOIN points_tierspell s ON s.brand_id = c.brand_id AND s.contact_id = c.id AND s.until IS NULL
-    LEFT JOIN LATERAL (SELECT max(m.merged_at) AS merged_at FROM contacts_merge m
-                       WHERE m.brand_id = c.brand_id AND m.survivor_id = c.id AND m.split_at IS NULL) m ON TRUE
-    WHERE c.brand_id = %(brand)s AND c.id = ANY (ARRAY(SELECT unnest(%(ids)s::bigint[])))
+    FROM unnest(%(ids)s::bigint[]) AS u (id)
+    CROSS JOIN LATERAL (SELECT c.id FROM contacts_contact c WHERE c.brand_id = %(brand)s AND c.id = u.id OFFSET 0) c
+    LEFT JOIN LATERAL (SELECT * FROM points_tierspell s
+                       WHERE s.brand_id = %(brand)s AND s.contact_id = c.id AND s.until IS NULL OFFSET 0) s ON TRUE
+    CROSS JOIN LATERAL (SELECT max(m.merged_at) AS merged_at FROM contacts_merge m
+                        WHERE m.brand_id = %(brand)s AND m.survivor_id = c.id AND m.split_at IS NULL) m
 """
 
 

@@ -68,6 +68,8 @@ class TierProperties(TestCase):
         for number, (act, who, days, is_looked) in enumerate(steps):
             at += (days if at + days * DAY < END else 0) * DAY + timedelta(seconds=1)
             partitions.ensure([at, at - 6 * DAY])
+            if act[0] in ("promise", "take_back"):
+                self._look(cast, at)  # the log is read within moments: an operator acts on what has been read
             with brand_scope(cast.brand.id):
                 self._act(*act, people[who].id, number, at)
             if is_looked:
