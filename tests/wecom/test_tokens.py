@@ -68,7 +68,7 @@ def test_eight_processes_that_start_together_after_expiry_ask_for_one_token(simu
 
 def test_a_redis_emptied_in_the_middle_fails_no_call(simulator, link, valkey):
     valkey.flush()
-    with crowd(simulator, link, lasts=1.5, REDIS_URL=valkey.url) as processes:
+    with crowd(simulator, link, lasts=4, REDIS_URL=valkey.url) as processes:
         processes.go()
         for _time in range(3):
             until_called(simulator, 20)
