@@ -12,6 +12,7 @@ from campaigns.models import Channel, Sop
 from campaigns.pushes import Draft, VariantDraft
 from campaigns.sop import Step
 from points import rules as earning
+from points.tiers import rules as member_tiers
 from scrm.demo.visitors import CATEGORIES
 from tagging import tags
 from tagging.models import Tag
@@ -69,6 +70,9 @@ def set_up_rules(*, brand_id: int) -> None:
                 at=at,
             )
         earning.save(name="每日签到", event_type="sign_in", points=10, per_day=1, actor=SYSTEM, at=at)
+        rungs = [("silver", "银卡", 10_000), ("gold", "金卡", 30_000), ("black", "黑卡", 100_000)]
+        said = member_tiers.Wanted(metric="net_spend", window="rolling", at_end="to_level", tiers=rungs)
+        member_tiers.save(wanted=said, actor=SYSTEM, at=at)
         budget.set_cap(channel=Channel.SINGLE, cap=1, window_days=7, actor=SYSTEM, at=at)
         reminder = _content("三天后提醒", Channel.SINGLE, REMINDER_TEXT)
         welcome = Sop.objects.create(name="新客首单", created_at=at)
