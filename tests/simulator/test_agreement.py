@@ -192,7 +192,9 @@ def test_messages_counted_are_messages_said(story):
     said: defaultdict[str, int] = defaultdict(int)
     days: defaultdict[str, set[tuple[int, str]]] = defaultdict(set)
     corpid = story.caller.corpid
-    everybody = {(userid, each["external_userid"]) for each in story.caller.people() for userid in story.guides}
+    everybody = story.friends_at_first | {
+        (each["UserID"], each["ExternalUserID"]) for each in story.of("change_external_contact", "add_external_contact")
+    }
     for userid, who in everybody:
         chat = story.caller.simulator.get(f"/_sim/corps/{corpid}/chat", userid=userid, external_userid=who)["items"]
         assert len(chat) < 60, "the chat keeps only the latest"
