@@ -124,7 +124,6 @@ class CompiledTrees(Trees):
             assert self.selected(tree) == wanted
             assert self.selected({"none": [tree]}) == shown - wanted
             assert self.selected(tree, within=(ids[0], ids[-1])) == wanted
-            assert self.selected(tree, singly=True) == wanted
             assert self.selected(tree, sample=1) & self.sampled() == wanted & self.sampled()
             assert segments.count(tree, world.now) == len(wanted)
             assert {contact.pk for contact in segments.sample(tree, world.now)} == wanted
@@ -135,7 +134,7 @@ class CompiledTrees(Trees):
             for person in people:
                 if not person.hidden:
                     self.check_verdict(verdicts[person.id], tree, person)
-            self.check_flips(tree, ids, verdicts)
+            self.check_flips(tree, ids, verdicts, self.world.now + data.draw(st.sampled_from(LATER), label="later"))
 
     def check_verdict(self, verdict: segments.Explanation, node: dict[str, Any], person: Somebody) -> None:
         """Every node's verdict is right by itself, its evidence counts what the leaf counts, and it has words."""
@@ -153,14 +152,15 @@ class CompiledTrees(Trees):
             assert set(verdict.actual["event_ids"]) == {str(each.id) for each in counted}
             assert verdict.actual["sum_fen"] == sum(each.props.get("amount_fen", 0) for each in counted)
 
-    def check_flips(self, tree: Any, ids: list[int], verdicts: dict[int, segments.Explanation]) -> None:
+    def check_flips(
+        self, tree: Any, ids: list[int], verdicts: dict[int, segments.Explanation], later: datetime
+    ) -> None:
         """Time alone changes nothing before the moment that was foretold for it."""
-        flips = {flip for each in verdicts.values() if (flip := each.next_flip_at) is not None}
-        for moment in {self.world.now + later for later in LATER} | {flip - TICK for flip in flips}:
-            if moment <= self.world.now:
-                continue
-            for who, later in explain_many(tree, ids, moment).items():
-                self.check_not_late(verdicts[who], later, moment)
+        flips = [flip for each in verdicts.values() if (flip := each.next_flip_at) is not None]
+        for moment in {later, min(flips, default=later) - TICK}:
+            if moment > self.world.now:
+                for who, found in explain_many(tree, ids, moment).items():
+                    self.check_not_late(verdicts[who], found, moment)
 
     def check_not_late(self, said: segments.Explanation, later: segments.Explanation, moment: datetime) -> None:
         if said.held != later.held:

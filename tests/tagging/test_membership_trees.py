@@ -31,7 +31,7 @@ from tests.tagging.test_compiled_trees import PHASES, Trees, depth_of
 from tests.tagging.tree_people import CHANNELS, STAGES, STATUSES, TIERS, TYPES, happenings, moments_of, somebodies
 from tests.tagging.trees import trees
 
-EXAMPLES = max(20, int(os.environ.get("ORCHARD_EXAMPLES", 0)) // 5)
+EXAMPLES = max(12, int(os.environ.get("ORCHARD_EXAMPLES", 0)) // 5)
 ACTS = 8
 HORIZON = 2**62
 Act = Callable[["Orchard", st.DataObject, int], None]
