@@ -328,7 +328,7 @@ def test_who_enters_or_leaves_a_segment_is_marked_soon_and_nobody_else_is_asked_
     world.simulator.delete("/_sim/counters")
     assert marked(world, soon)
     assert theirs(world, row.wecom_id) == mains(world, ids)
-    assert set(world.simulator.get("/_sim/counters")["calls"]) == {"externalcontact/mark_tag"}
+    assert set(world.simulator.get("/_sim/counters")["calls"]) - {"gettoken"} == {"externalcontact/mark_tag"}
     assert wanted(world, soon) == []
 
     give(world, tag, ids[:1], takes=True)
