@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from django.db import models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.backends.ddl_references import Statement
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.operations.models import CreateModel
 from django.db.migrations.state import ProjectState
@@ -91,6 +92,7 @@ class TenantTable(Operation):
                 f"ALTER TABLE {table} DROP CONSTRAINT {table}_pkey, "
                 f"ADD CONSTRAINT {table}_pkey PRIMARY KEY (brand_id, {meta.pk.column})"
             )
+            _forget_index_for_like(schema_editor, table, meta.pk.column)
         schema_editor.execute(
             f"ALTER TABLE {table} ADD CONSTRAINT {table}_brand_fk FOREIGN KEY (brand_id) REFERENCES tenants_brand (id)"
         )
@@ -198,3 +200,13 @@ def _add_foreign_key(editor: BaseDatabaseSchemaEditor, table: str, column: str, 
     )
     for name in forced:
         editor.execute(f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY")
+
+
+def _forget_index_for_like(schema_editor: BaseDatabaseSchemaEditor, table: str, column: str) -> None:
+    """Django gives a key of text a second index for LIKE, of all brands together; it would be made after us."""
+    waiting = schema_editor.deferred_sql
+    schema_editor.deferred_sql = [
+        each
+        for each in waiting
+        if not (isinstance(each, Statement) and each.references_column(table, column) and "_like" in str(each))
+    ]
