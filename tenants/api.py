@@ -84,6 +84,7 @@ class BrandAPIView(APIView):
                 remedy=_("每次新的操作用一个新的键；重试时用同一个键。"),
                 code="key.missing",
             )
+        self.validated(serializers.Serializer)  # of a call that asks for no body, too, none but an object is taken
         digest = hashlib.sha256(json.dumps(self.request.data, sort_keys=True).encode()).hexdigest()
         row_id = made_id(self.brand_id, self.caller.key_id, self.request.method, self.request.path, key)
         for _attempt in range(ATTEMPTS - 1):

@@ -52,6 +52,7 @@ class ProblemSchema(AutoSchema):
             *ALWAYS,
             *((404,) if "path" in places else ()),
             *(WITH_KEY if "header" in places else ()),
-            *(WITH_BODY if "requestBody" in operation else ()),
+            # Under an Idempotency-Key the body is read even where none is asked for: it must be the same again.
+            *(WITH_BODY if "requestBody" in operation or "header" in places else ()),
             *(int(status) for status in named if int(status) in DESCRIPTIONS),
         }

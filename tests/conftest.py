@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from zlib import crc32
 
@@ -70,7 +71,23 @@ def django_db_setup(
     with django_db_blocker.unblock():
         connections["default"].close()
         if not django_db_keepdb:
+            _wait_until_alone()
             teardown_databases(made, verbosity=0)
+
+
+def _wait_until_alone() -> None:
+    """Processes that a test has killed leave sessions that PostgreSQL ends a moment later."""
+    until = time.monotonic() + 20
+    others = "SELECT pid, usename, state, query FROM pg_stat_activity WHERE datname = current_database()"
+    with connections["owner"].cursor() as cursor:
+        while True:
+            cursor.execute(f"{others} AND pid <> pg_backend_pid()")
+            left = cursor.fetchall()
+            if not left:
+                return
+            if time.monotonic() > until:
+                raise RuntimeError(f"Tests left sessions open: {left}")
+            time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")

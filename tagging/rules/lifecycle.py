@@ -153,7 +153,8 @@ def _check(wanted: Sequence[Stage]) -> None:
         errors.append(FieldError("stages", "tagging.out_of_range", _("最多 12 个阶段。"), _("合并一些阶段。")))
     seen: set[str] = set()
     for index, stage in enumerate(wanted):
-        if not isinstance(stage.key, str) or not KEY.fullmatch(stage.key) or stage.key in seen:
+        key = stage.key if isinstance(stage.key, str) else ""
+        if not KEY.fullmatch(key) or key in seen:
             errors.append(
                 FieldError(
                     f"stages[{index}].key",
@@ -162,7 +163,7 @@ def _check(wanted: Sequence[Stage]) -> None:
                     _("例如 won_back。"),
                 )
             )
-        seen.add(stage.key)
+        seen.add(key)
         if not is_clean_text(stage.name) or len(stage.name) > 30 or not stage.name.strip():
             errors.append(
                 FieldError(
