@@ -10,6 +10,7 @@ import pytest
 import redis
 from celery import current_app
 from django.conf import settings
+from django.core.management import call_command
 from django.db import connections, transaction
 from django.test.utils import setup_databases, teardown_databases
 from django.utils import translation
@@ -101,6 +102,16 @@ def module_rows(django_db_setup, django_db_blocker) -> Iterator[None]:
         with around:
             yield
             transaction.set_rollback(True)
+
+
+@pytest.fixture(scope="module")
+def committed_rows(django_db_setup, django_db_blocker) -> Iterator[None]:
+    """As `module_rows`, for modules of more than seconds: what their fixtures write is committed, and emptied last.
+
+    An open transaction holds back the log's horizon for everybody in the cluster, other workers' tests too."""
+    with django_db_blocker.unblock():
+        yield
+        call_command("flush", verbosity=0, interactive=False)
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from tests.cast import Cast
 
 
 @pytest.fixture(scope="module")
-def made(module_rows) -> World:
+def made(committed_rows) -> World:
     """Alice's rows, written once."""
     world = World.make(Cast.make())
     ApiKey.objects.update(per_minute=60_000)

@@ -18,7 +18,7 @@ from tests.console import life
 
 
 @pytest.fixture(scope="module")
-def made(module_rows) -> tuple[Cast, life.Lives]:
+def made(committed_rows) -> tuple[Cast, life.Lives]:
     """Written once for all tests of this module."""
     cast = Cast.make()
     return cast, life.made(cast, at=timezone.now())
