@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from contacts import directory, follows, groups
 from contacts.identity import canonical
-from contacts.models import Follow, GroupChat, Staff, Store
+from contacts.models import Follow, GroupChat, Staff, Store, SyncRun
 from contacts.sets import clean
 from events import log
 from scrm.lib.errors import found
@@ -25,7 +25,7 @@ from wecom.client import WeComClient, client_for
 from wecom.errors import Rejected, WeComError
 from wecom.inbox import CallbackEvent
 from wecom.models import Corp
-from wecom.types import ContactDetail, FollowedContact
+from wecom.types import ContactDetail, FollowedContact, GroupDetail
 
 logger = logging.getLogger(__name__)
 
@@ -255,8 +255,16 @@ def _group_seen(event: CallbackEvent) -> None:
     with brand_scope(event.brand_id):
         corp = found(Corp.objects.filter(pk=event.corp_id))
         # The members we first see with the group itself have not just joined, unless the group is new.
-        known = event.change_type == "create" or GroupChat.objects.filter(corp=corp, chat_id=chat_id).exists()
-        groups.store(corp=corp, groups=[detail], at=timezone.now(), announce=known)
+        is_known = GroupChat.objects.filter(corp=corp, chat_id=chat_id).exists()
+        announce = event.change_type == "create" or is_known or _is_younger_than_us(corp, detail)
+        groups.store(corp=corp, groups=[detail], at=timezone.now(), announce=announce)
+
+
+def _is_younger_than_us(corp: Corp, group: GroupDetail) -> bool:
+    """Whether it was made after a full sync: then we would know it, had the callback that told of it not been lost."""
+    made_at = group.created_at
+    complete = SyncRun.objects.filter(corp=corp, counts__customers_complete=True)
+    return made_at is not None and complete.filter(started_at__lt=made_at).exists()
 
 
 def _group_dismissed(event: CallbackEvent) -> None:

@@ -7,6 +7,10 @@ answer, and callbacks are lost, doubled and shuffled. When the faults are over a
 that of the first telling, and the simulator's journal must show nobody anything twice."""
 
 from collections import Counter
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db.models import Sum
 
 from bench.soak import marking
 from bench.soak.ending import Ending, ended
@@ -16,7 +20,7 @@ from bench.soak.trouble import Trouble
 from campaigns.models import Channel
 from contacts import reconcile
 from contacts import sync as contact_sync
-from contacts.models import Staff, SyncRun
+from contacts.models import GroupChat, Reconciliation, Staff, SyncRun
 
 
 def _sync(telling: Telling) -> None:
@@ -61,19 +65,43 @@ def _people_come_and_go(telling: Telling, trouble: Trouble | None) -> None:
 
 
 def _compare(telling: Telling) -> None:
-    """Every guide's list is compared once."""
+    """Every guide's list and every group is compared once with an answer to everything, and who there is at all."""
     with telling.scope():
-        wanted = Staff.objects.filter(corp=telling.corp, is_guide=True, left_at=None).count()
-    compared = 0
+        guides = set(Staff.objects.filter(corp=telling.corp, is_guide=True, left_at=None).values_list("pk", flat=True))
+        chats = set(GroupChat.objects.filter(corp=telling.corp, dismissed_at=None).values_list("pk", flat=True))
+    is_surveyed = False
 
     def some() -> bool:
-        nonlocal compared
-        compared += reconcile.step(
+        nonlocal is_surveyed
+        before = _compared(telling)
+        reconcile.step(
             brand_id=telling.brand.pk, corp_id=telling.corp.pk, wecom=telling.wecom, clock=lambda: telling.at
         )
-        return compared >= wanted
+        after = _compared(telling)
+        if after.refused == before.refused:
+            guides.discard(after.guide)
+            chats.discard(after.chat)
+            is_surveyed |= after.surveyed_at != before.surveyed_at
+        return is_surveyed and not guides and not chats
 
     telling.until_done(some)
+
+
+class _Compared(NamedTuple):
+    """How far comparing is: the last guide and group, the last survey, and what WeCom refused until now."""
+
+    guide: int
+    chat: int
+    surveyed_at: datetime | None
+    refused: int
+
+
+def _compared(telling: Telling) -> _Compared:
+    with telling.scope():
+        rows = Reconciliation.objects.filter(corp=telling.corp)
+        last = rows.order_by("-day").first() or Reconciliation()
+        refused = rows.aggregate(n=Sum("refused"))["n"] or 0
+    return _Compared(last.up_to, last.groups_up_to, last.surveyed_at, refused)
 
 
 def tell(telling: Telling, *, rate: float) -> Ending:
@@ -85,7 +113,8 @@ def tell(telling: Telling, *, rate: float) -> Ending:
     marking.begin(telling)
     marking.guides_mark(telling)
     push(telling, Channel.SINGLE, "会员日签到有礼")
-    loops(telling, rounds=5)
+    # Who turns out to be no friend is left out of the next pushes: these must find everybody told.
+    to_the_end(telling)
     push(telling, Channel.GROUP, "群里见")
     push(telling, Channel.MOMENTS, "秋天的果园")
     loops(telling, rounds=8)

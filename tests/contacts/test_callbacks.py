@@ -186,6 +186,17 @@ def test_a_group_is_made_and_dissolved(synced, simulator):
         assert not GroupMember.objects.filter(chat=group, left_at=None).exists()
 
 
+def test_of_a_group_whose_making_was_not_told_the_members_join_all_the_same(synced, simulator):
+    userid, external, _created = sorted(synced.listed())[0]
+    simulator.post("/_sim/clock", {"advance_seconds": 60})  # made after the full sync, which shows nobody's joining
+    made = simulator.act("create_group", userid=userid, name="新品群", external_userids=[external])
+
+    synced.tell(CHAT, "update", ChatId=made["chat_id"], UpdateDetail="add_member")
+    synced.tell(CHAT, "create", ChatId=made["chat_id"])  # late
+
+    assert [props["chat_id"] for _c, props, _at in synced.events("group_joined")] == [made["chat_id"]]
+
+
 def test_a_group_member_who_becomes_a_customer_is_linked(synced, simulator):
     with synced.scope():
         group = GroupChat.objects.get()
