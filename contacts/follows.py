@@ -149,7 +149,7 @@ def befriend(
     if not first_run:
         erasure.keep_bare(contact_ids)
     if attached.fresh:
-        link_members(corp=corp, fresh=attached.fresh)
+        link_members(corp=corp, fresh=attached.fresh, at=at, announce=not first_run)
     if not first_run:
         in_time = sorted(zip(staff_ids, contact_ids, listed.pairs, strict=True), key=lambda row: _since(row[2]))
         latest = {(staff, contact): pair for staff, contact, pair in in_time}

@@ -6,7 +6,7 @@ from typing import Any
 
 from contacts.identity import Claim, Key, attach, canonical, resolve
 from contacts.models import GroupChat, Identity, Staff
-from contacts.sets import as_json, clean, execute, touched
+from contacts.sets import as_json, clean, execute
 from events import log
 from scrm.lib.ids import made_id
 from wecom.models import Corp
@@ -107,8 +107,11 @@ def dismiss(*, corp: Corp, chat_ids: Iterable[str], at: datetime) -> int:
     return len(gone)
 
 
-def link_members(*, corp: Corp, fresh: Mapping[Key, int]) -> int:
-    """Give group members who have just become somebody we know their contact. Scoped. How many."""
+def link_members(*, corp: Corp, fresh: Mapping[Key, int], at: datetime, announce: bool = True) -> None:
+    """Give group members who have just become somebody we know their contact. Scoped.
+
+    `announce`: write group_joined of those who joined lately, as for everything else that a person did before we knew
+    them, or before we were told that we do."""
     prefix = f"{corp.corpid}:"
     rows = [
         {"member": value.removeprefix(prefix), "contact": contact}
@@ -116,16 +119,24 @@ def link_members(*, corp: Corp, fresh: Mapping[Key, int]) -> int:
         if type_ == Identity.Type.EXTERNAL_USERID and value.startswith(prefix)
     ]
     if not rows:
-        return 0
-    return touched(
+        return
+    linked = execute(
         """UPDATE contacts_groupmember m SET contact_id = r.contact
            FROM json_to_recordset(%(rows)s) AS r (member text, contact bigint), contacts_groupchat g
            WHERE m.brand_id = %(brand)s AND m.member_id = r.member AND m.contact_id IS NULL AND m.kind = 2
-             AND g.brand_id = %(brand)s AND g.id = m.chat_id AND g.corp_id = %(corp)s""",
+             AND g.brand_id = %(brand)s AND g.id = m.chat_id AND g.corp_id = %(corp)s
+           RETURNING g.chat_id, m.chat_id, m.member_id, m.contact_id, m.joined_at, m.left_at IS NULL""",
         brand=corp.brand_id,
         corp=corp.id,
         rows=as_json(rows),
     )
+    if announce:
+        came = [
+            ("group_joined", (chat, member), contact, joined_at)
+            for _spelled, chat, member, contact, joined_at, is_there in linked
+            if is_there
+        ]
+        _announce(came, {row[1]: row[0] for row in linked}, brand_id=corp.brand_id, at=at)
 
 
 def _store_chats(corp: Corp, groups: Sequence[GroupDetail], *, run_id: int) -> dict[str, int]:

@@ -212,6 +212,7 @@ def test_a_group_member_who_becomes_a_customer_is_linked(synced, simulator):
     with synced.scope():
         friend = Follow.objects.get(external_userid=stranger)
         assert GroupMember.objects.get(member_id=stranger).contact_id == friend.contact_id
+    assert [contact for contact, _props, _at in synced.events("group_joined")] == [friend.contact_id]
 
 
 def test_staff_come_move_and_go(synced, simulator):
