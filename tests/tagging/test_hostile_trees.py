@@ -100,13 +100,17 @@ def brand(cast):
     """With one row of everything that a leaf may name by the number 1."""
     cast.contact("安", at=NOW - timedelta(days=9))
     with brand_scope(cast.brand.id):
-        Tag.objects.create(pk=1, name="婴童", group="兴趣", created_at=NOW)
-        Segment.objects.create(pk=1, name="甲", tree={"all": []}, created_at=NOW, updated_at=NOW)
-        Store.objects.create(pk=1, corp=cast.corp, department_id=9, name="店")
-        Staff.objects.create(pk=1, corp=cast.corp, userid="one", name="一")
-        GroupChat.objects.create(pk=1, corp=cast.corp, chat_id="wr1")
-        Push.objects.create(pk=1, name="推", created_at=NOW)
-        Sop.objects.create(pk=1, name="流", created_at=NOW)
+        corp = {"corp": cast.corp}
+        for model, fields in (  # some of which the cast may have already
+            (Tag, {"name": "婴童", "group": "兴趣", "created_at": NOW}),
+            (Segment, {"name": "甲", "tree": {"all": []}, "created_at": NOW, "updated_at": NOW}),
+            (Store, {**corp, "department_id": 9, "name": "店"}),
+            (Staff, {**corp, "userid": "one", "name": "一"}),
+            (GroupChat, {**corp, "chat_id": "wr1"}),
+            (Push, {"name": "推", "created_at": NOW}),
+            (Sop, {"name": "流", "created_at": NOW}),
+        ):
+            model.objects.get_or_create(pk=1, defaults=fields)
     return cast.brand.id
 
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from campaigns.models import Batch as Sending
-from campaigns.models import Delivery, Enrolment, SopTouch
+from campaigns.models import Delivery, Enrolment
 from contacts import erasure, merging
 from contacts.merging import Wanted
 from contacts.models import Contact, Follow, GroupChat, GroupMember, Identity, Merge, Staff
@@ -176,13 +176,12 @@ def went_on(o: Orchard, data: st.DataObject, who: int) -> None:
 
 
 def reached(o: Orchard, data: st.DataObject, who: int) -> None:
-    """Is in a push, or in an SOP's crowd; a guide confirms a batch."""
+    """Is in a push; a guide confirms a batch. An SOP step's crowd never changes."""
     push, batch = data.draw(st.sampled_from(list(zip(o.world.pushes, o.world.batches, strict=True))))
     key: dict[str, Any] = {"brand_id": o.brand_id, "push": push, "contact_id": who}
     Delivery.objects.get_or_create(
         **key, defaults={"batch": batch, "staff": o.world.guides[0], "status": "created", "updated_at": o.now}
     )
-    SopTouch.objects.get_or_create(**key)
     if data.draw(st.booleans()):
         Sending.objects.filter(pk=batch.pk).update(confirmed_at=o.now)
         props = {"push_id": push.pk, "channel": data.draw(CHANNELS)}
