@@ -1,9 +1,13 @@
 """The suite runs as the runtime role, which row-level security binds; the owner only makes the test database."""
 
+import gc
 import os
+import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from zlib import crc32
 
 import pytest
@@ -77,18 +81,30 @@ def django_db_setup(
 
 
 def _wait_until_alone() -> None:
-    """Processes that a test has killed leave sessions that PostgreSQL ends a moment later."""
-    until = time.monotonic() + 20
-    others = "SELECT pid, usename, state, query FROM pg_stat_activity WHERE datname = current_database()"
+    """Sessions end a moment after their process or thread: of a thread, when the collector comes to its connection."""
+    until = time.monotonic() + 60
+    others = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     with connections["owner"].cursor() as cursor:
         while True:
-            cursor.execute(f"{others} AND pid <> pg_backend_pid()")
-            left = cursor.fetchall()
+            gc.collect()
+            cursor.execute(others)
+            left = [pid for (pid,) in cursor]
             if not left:
                 return
             if time.monotonic() > until:
-                raise RuntimeError(f"Tests left sessions open: {left}")
+                raise RuntimeError(f"Tests left sessions open: {[_title(pid) for pid in left]}; {_stacks()}")
             time.sleep(0.2)
+
+
+def _title(pid: int) -> str:
+    """What PostgreSQL's process says of itself where /proc shows it: the owner may not see another role's query."""
+    title = Path(f"/proc/{pid}/cmdline")
+    return title.read_bytes().replace(b"\0", b" ").decode().strip() if title.exists() else str(pid)
+
+
+def _stacks() -> str:
+    """Where each thread of this process stands."""
+    return "\n".join("".join(traceback.format_stack(frame)) for frame in sys._current_frames().values())
 
 
 @pytest.fixture(scope="module")
