@@ -14,8 +14,8 @@ from bench import people
 from bench.measure import Measure, seconds
 from bench.scratch import Admin
 from contacts import merging
-from contacts.identity import Claim, attach
 from contacts.models import Merge
+from contacts.oneid.identity import Claim, attach
 from contacts.settling import settle
 from tenants.actors import SYSTEM
 from tenants.models import Brand

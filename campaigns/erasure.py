@@ -1,7 +1,7 @@
 """What outreach forgets of a person: whom it wrote to. That something was sent, and what it cost, stays."""
 
-from contacts import erasure
-from contacts.erasure import Person
+from contacts.personal_data import erasure
+from contacts.personal_data.erasure import Person
 from contacts.sets import touched
 
 

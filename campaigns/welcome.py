@@ -20,8 +20,8 @@ from django.utils.translation import gettext as _
 from campaigns import attached, media_use
 from campaigns import content as contents
 from campaigns.models import Channel, Content, Welcome
-from contacts.identity import canonical
 from contacts.models import Staff
+from contacts.oneid.identity import canonical
 from contacts.sets import clean
 from events import log
 from events.models import Event

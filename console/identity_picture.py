@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from math import cos, pi, sin
 
-from contacts.graph import Edge, Graph, Node
 from contacts.models import Identity
-from contacts.strengths import is_strong
+from contacts.oneid.graph import Edge, Graph, Node
+from contacts.oneid.strengths import is_strong
 
 WIDTH, BOX, ROW = 420, 150, 44
 """of the picture and of a node's box, in pixels of the card it is in: text stays as large as it says"""

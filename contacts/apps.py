@@ -8,8 +8,10 @@ class ContactsConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell the log who is who, keep last_active_at, and take WeCom's events about people."""
-        from contacts import activity, callbacks, erasure, gone, identity, imports
+        from contacts import activity, callbacks, gone, imports
         from contacts.merging import reactor, relations
+        from contacts.oneid import identity
+        from contacts.personal_data import erasure
         from events import reactors, resolver
 
         resolver.register(identity.resolve)

@@ -13,8 +13,8 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from contacts import directory, follows, groups
-from contacts.identity import canonical
 from contacts.models import Follow, GroupChat, Staff, Store, SyncRun
+from contacts.oneid.identity import canonical
 from contacts.sets import clean
 from events import log
 from scrm.lib.errors import found

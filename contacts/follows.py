@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
-from contacts import erasure, profile_changes, settling
+from contacts import profile_changes, settling
 from contacts.groups import NEWS, link_members
-from contacts.identity import Attached, Claim, Draft, Key, Ready, attach, canonical
 from contacts.models import Follow, Identity, Staff
+from contacts.oneid.identity import Attached, Claim, Draft, Key, Ready, attach, canonical
+from contacts.personal_data import erasure
 from contacts.sets import as_array, as_json, clean, execute
 from events import log
 from scrm.lib.ids import made_id

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from contacts.identity import Claim, Key, attach, canonical, resolve
 from contacts.models import GroupChat, Identity, Staff
+from contacts.oneid.identity import Claim, Key, attach, canonical, resolve
 from contacts.sets import as_json, clean, execute
 from events import log
 from scrm.lib.ids import made_id

@@ -11,8 +11,9 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from contacts import gone, identity, profile_changes
-from contacts.identity import Claim, Draft, Key
+from contacts import gone, profile_changes
+from contacts.oneid import identity
+from contacts.oneid.identity import Claim, Draft, Key
 from contacts.sets import as_json, clean, execute
 from events import spelling
 from events.imports import kinds

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from contacts import identity
+from contacts.oneid import identity
 from points import accounts, ledger
 from points.models import PointsEntry
 from tenants.api import IDEMPOTENCY_KEY, BrandAPIView

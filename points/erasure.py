@@ -5,8 +5,8 @@ anonymous, with amounts, moments and reasons. Notes, references and keys that ca
 
 from typing import Any
 
-from contacts import erasure, export, traces
-from contacts.erasure import Person
+from contacts.personal_data import erasure, export, traces
+from contacts.personal_data.erasure import Person
 from contacts.sets import execute
 from points.models import Lot, PointsEntry
 

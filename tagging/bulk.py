@@ -7,8 +7,8 @@ from typing import Any
 from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 
-from contacts import identity
 from contacts.models import Contact
+from contacts.oneid import identity
 from scrm.lib.errors import DomainError
 from tagging import tags
 from tagging.language.params import MAX_ID, is_whole

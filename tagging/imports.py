@@ -10,7 +10,8 @@ from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from contacts import gone, identity
+from contacts import gone
+from contacts.oneid import identity
 from events.imports import kinds
 from events.imports.kinds import Option, Outcome, Problem, Read, Row, Target
 from scrm.lib.errors import DomainError, FieldError, Text

@@ -8,7 +8,7 @@ class WebhooksConfig(AppConfig):
 
     def ready(self) -> None:
         """Read the log; forget people with the rest of the house."""
-        from contacts import erasure, export
+        from contacts.personal_data import erasure, export
         from events import reactors
         from webhooks import people, queue
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from contacts.erasure import Person
+from contacts.personal_data.erasure import Person
 from webhooks.models import WebhookDelivery
 
 TOLD = ("id", "event_id", "event_type", "occurred_at", "props", "status", "queued_at", "finished_at")

@@ -14,7 +14,8 @@ from django.utils.translation import pgettext
 from console import one_contact, people
 from console.events import ended, sentence
 from console.site import BrandRequest, page, part, render, told
-from contacts import erasure, gone
+from contacts import gone
+from contacts.personal_data import erasure
 from events.models import Event
 from points import ledger, tiers
 from scrm.lib.errors import found

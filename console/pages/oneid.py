@@ -11,8 +11,9 @@ from django.utils.translation import gettext as _
 
 from console import identity_picture, people
 from console.site import BrandRequest, need, page, part, render, told, told_problem
-from contacts import conflicts, erasure, export, graph
 from contacts.models import Identity, Merge
+from contacts.oneid import conflicts, graph
+from contacts.personal_data import erasure, export
 from scrm.lib.errors import DomainError, NotFound
 from tenants.roles import Capability
 

@@ -8,7 +8,7 @@ from tenants.tables import TenantModel, tenant_key
 
 
 class Identity(TenantModel):
-    """身份: one thing a contact is known by. How much a type proves: contacts.strengths."""
+    """身份: one thing a contact is known by. How much a type proves: contacts.oneid.strengths."""
 
     class Type(models.TextChoices):
         UNIONID = "unionid", "unionid"
@@ -25,7 +25,7 @@ class Identity(TenantModel):
     contact = tenant_key(Contact)
     type = models.CharField(max_length=20, choices=Type.choices)
     value = models.CharField(max_length=200)
-    """canonical, see contacts.identity.canonical: `corpid:external_userid`, `appid:openid`, else the value itself"""
+    """canonical, as events.spelling says: `corpid:external_userid`, `appid:openid`, else the value itself"""
     first_seen_at = models.DateTimeField()
     seen_with = models.UUIDField(null=True)
     """the identity of the same contact that it was first shown together with: the evidence that ties it here"""

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from contacts import identity
+from contacts.oneid import identity
 from points.api import CONTACT_QUERY
 from points.models import TierRules, TierSpell
 from points.tiers import floors, reading, rules

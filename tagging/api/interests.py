@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from contacts import identity
+from contacts.oneid import identity
 from tagging import of_contact
 from tagging.api.asked import KEY, wrong
 from tagging.api.rules import RunOut, run_out

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from contacts import identity
+from contacts.oneid import identity
 from tagging.api.asked import PAGING, wrong
 from tagging.api.rules import RunOut, run_out
 from tagging.models import LifecycleSpell, TagRun

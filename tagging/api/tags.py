@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from contacts import identity
+from contacts.oneid import identity
 from scrm.lib.errors import found
 from tagging import bulk, exclusion, tags
 from tagging.api.asked import KEY, PAGING

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from commerce.models import Order, OrderReport
 from commerce.orders import bought
-from contacts import erasure
+from contacts.personal_data import erasure
 from events import log, reactors
 from events.log import NewEvent
 from events.models import Event, ReactorCursor

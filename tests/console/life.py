@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 
 from campaigns import content, pushes
 from campaigns.models import Delivery, Variant
-from contacts import identity, merging
-from contacts.identity import Claim, Draft
+from contacts import merging
 from contacts.models import Contact, Follow, GroupChat, GroupMember, Staff
+from contacts.oneid import identity
+from contacts.oneid.identity import Claim, Draft
 from events import log, partitions, reactors
 from events.log import NewEvent
 from points import ledger

@@ -5,8 +5,8 @@ import json
 import pytest
 from django.utils import timezone
 
-from contacts.identity import Claim, Draft, attach
 from contacts.models import Contact, IdentityConflict, Merge
+from contacts.oneid.identity import Claim, Draft, attach
 from tenants.scope import brand_scope
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from contacts.identity import Claim, Draft, attach
+from contacts.oneid.identity import Claim, Draft, attach
 from tenants.scope import brand_scope
 from tests.console.test_browser import log_in
 

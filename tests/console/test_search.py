@@ -3,7 +3,7 @@
 import pytest
 from django.utils import timezone
 
-from contacts.identity import Claim, Draft, attach
+from contacts.oneid.identity import Claim, Draft, attach
 from tenants.scope import brand_scope
 
 

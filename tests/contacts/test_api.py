@@ -7,9 +7,9 @@ import pytest
 from django.utils import timezone
 
 from commerce.models import Order
-from contacts.identity import Claim, attach
 from contacts.merging import Wanted, merge
 from contacts.models import Contact, Follow, Identity
+from contacts.oneid.identity import Claim, attach
 from points import ledger
 from tagging.models import ContactTag, Tag
 from tenants.models import ApiKey

@@ -5,8 +5,8 @@ from io import BytesIO
 import pytest
 from django.utils import timezone
 
-from contacts.identity import Claim, attach, resolve
 from contacts.models import Contact, Identity, IdentityConflict
+from contacts.oneid.identity import Claim, attach, resolve
 from events.imports import jobs
 from events.models import Event, Import
 from tenants.actors import Actor

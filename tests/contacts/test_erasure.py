@@ -7,11 +7,11 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from contacts import erasure, export
-from contacts.identity import find, resolve
 from contacts.merging import Wanted, merge
 from contacts.models import Contact, Follow, Identity
-from contacts.settling_claims import Key
+from contacts.oneid.identity import find, resolve
+from contacts.oneid.settling_claims import Key
+from contacts.personal_data import erasure, export
 from events import log
 from events.models import Event
 from points import ledger

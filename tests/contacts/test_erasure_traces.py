@@ -17,10 +17,11 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import connection, models
 from django.utils import timezone
 
-from contacts import conflicts, erasure, export, identity
-from contacts.identity import Claim, Draft
 from contacts.merging import Wanted, merge
 from contacts.models import Contact, Follow, Identity, IdentityConflict, Merge
+from contacts.oneid import conflicts, identity
+from contacts.oneid.identity import Claim, Draft
+from contacts.personal_data import erasure, export
 from events import log
 from events.imports import jobs
 from events.models import Event, Import, ImportPart

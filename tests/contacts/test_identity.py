@@ -7,9 +7,9 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from contacts import identity
-from contacts.identity import Claim, Draft, attach
 from contacts.models import Contact, Identity, IdentityConflict, Merge
+from contacts.oneid import identity
+from contacts.oneid.identity import Claim, Draft, attach
 from events import log
 from events.models import Event
 from scrm.lib.errors import Invalid, NotFound

@@ -6,10 +6,11 @@ import pytest
 from django.utils import timezone
 
 from campaigns.models import Delivery, Push
-from contacts import linking, merging
-from contacts.identity import Claim, attach, find
+from contacts import merging
 from contacts.merging import Wanted
 from contacts.models import Contact, Identity, Merge
+from contacts.oneid import linking
+from contacts.oneid.identity import Claim, attach, find
 from events import log, reactors
 from events.models import Event
 from points import ledger

@@ -9,9 +9,9 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from contacts import gone, merging
-from contacts.identity import Claim, attach
 from contacts.merging import Wanted
 from contacts.models import Contact, Identity, Merge
+from contacts.oneid.identity import Claim, attach
 from events import log, reactors
 from events.models import Event
 from points import ledger

@@ -10,9 +10,9 @@ from hypothesis.extra.django import TestCase
 
 from commerce.models import Order
 from contacts import gone, merging, settling
-from contacts.identity import Claim, attach
 from contacts.merging import Wanted, spoken_for
 from contacts.models import Contact, Identity
+from contacts.oneid.identity import Claim, attach
 from events import log, reactors
 from events.models import Event, ReactorCursor
 from points import ledger

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db import connection, connections
 
-from contacts.identity import Claim, Draft, attach
+from contacts.oneid.identity import Claim, Draft, attach
 from events.log import NewEvent
 from events.reactors import Batch, EventRow, Progress, Reactor, run
 from tenants.scope import brand_scope

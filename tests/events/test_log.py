@@ -139,7 +139,7 @@ def test_an_event_written_while_its_person_is_being_recognised_is_not_left_behin
 
     def recognise() -> None:
         with brand_scope(brand_id):
-            from contacts.identity import Claim, attach
+            from contacts.oneid.identity import Claim, attach
 
             attach(claims=[Claim((UNION,))], at=NOON)
             identity_stored.set()
@@ -179,7 +179,7 @@ def test_a_person_recognised_while_their_event_is_being_written_gets_it(live_cas
             linker_waits.wait(20)
 
     def recognise() -> None:
-        from contacts.identity import Claim, attach
+        from contacts.oneid.identity import Claim, attach
 
         event_written.wait(20)
         with brand_scope(brand_id):

@@ -404,7 +404,7 @@ def test_rules_that_make_no_sense_name_the_place(cast):
 
 
 def test_erasing_a_person_takes_their_tier(cast):
-    from contacts import erasure, export
+    from contacts.personal_data import erasure, export
 
     begin(cast)
     who = cast.contact(at=NOON - 40 * DAY)

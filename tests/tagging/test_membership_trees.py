@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from campaigns.models import Batch as Sending
 from campaigns.models import Delivery, Enrolment
-from contacts import erasure, merging
+from contacts import merging
 from contacts.merging import Wanted
 from contacts.models import Contact, Follow, GroupChat, GroupMember, Identity, Merge, Staff
+from contacts.personal_data import erasure
 from events import log, reactors
 from events.models import Event
 from events.reactors import Batch

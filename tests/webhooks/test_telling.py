@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook as Verifier
 
-from contacts import erasure, export
 from contacts.models import Identity
+from contacts.personal_data import erasure, export
 from events import log, reactors
 from events.log import NewEvent
 from events.models import ReactorCursor

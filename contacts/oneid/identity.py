@@ -1,6 +1,6 @@
 """OneID: which contact is meant by an identity, and which contact a new identity belongs to.
 
-Who shows identities together says that they are one person (a claim). Strong ones (contacts.strengths) decide: a new
+Who shows identities together says that they are one person (a claim). Strong ones (strengths) decide: a new
 identity joins the contact of a known one; where known ones belong to two contacts, these are merged, unless a type
 that a person can have once has two values, or an operator has said that they are two people. Then both contacts stay
 as they are and an IdentityConflict is written; nothing is guessed."""
@@ -13,9 +13,10 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from contacts import gone, settling_claims
+from contacts import gone
 from contacts.merging.operations import Wanted, merge
 from contacts.models import Contact, Identity, IdentityConflict
+from contacts.oneid import settling_claims
 from contacts.sets import as_array, as_json, execute
 from events import log, spelling
 from events.spelling import IDENTITY_SPACE as SCOPED_BY

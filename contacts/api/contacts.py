@@ -10,8 +10,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from contacts import identity, parts, profile
+from contacts import parts, profile
 from contacts.models import Contact, Follow, GroupMember, Identity, Staff
+from contacts.oneid import identity
 from tenants.api import BrandAPIView
 from tenants.scope import brand_scope
 

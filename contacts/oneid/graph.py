@@ -7,8 +7,8 @@ from typing import Any
 from django.db.models import Q
 
 from contacts.models import Identity, IdentityConflict, Merge
+from contacts.oneid.strengths import STRENGTH
 from contacts.sets import execute
-from contacts.strengths import STRENGTH
 
 
 @dataclass(frozen=True, slots=True)

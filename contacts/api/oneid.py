@@ -10,9 +10,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from contacts import conflicts, erasure, export, graph, identity, linking, profile
-from contacts.api import PAGING, READ_PHONE
+from contacts import profile
+from contacts.api.contacts import PAGING, READ_PHONE
 from contacts.models import IdentityConflict
+from contacts.oneid import conflicts, graph, identity, linking
+from contacts.personal_data import erasure, export
 from events.spelling import IDENTITY_SPACE
 from tenants.api import IDEMPOTENCY_KEY, BrandAPIView
 from tenants.scope import brand_scope

@@ -11,9 +11,9 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from contacts.identity import Claim, Key, attach, key_of, resolve
 from contacts.models import Identity
-from contacts.strengths import is_strong
+from contacts.oneid.identity import Claim, Key, attach, key_of, resolve
+from contacts.oneid.strengths import is_strong
 from events.spelling import canonical
 from scrm.lib.errors import FieldError, Invalid
 

@@ -15,9 +15,10 @@ from django.apps import apps
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from contacts import gone, traces
+from contacts import gone
 from contacts.merging import spoken_for
 from contacts.models import Contact, Follow, Identity, IdentityConflict, Merge, MergeMoved
+from contacts.personal_data import traces
 from contacts.sets import as_array, execute, touched
 from events.imports import forgetting
 from scrm.lib.errors import FieldError, Invalid, found

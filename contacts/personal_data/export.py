@@ -8,8 +8,9 @@ from django.apps import apps
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext as _
 
-from contacts import gone, traces
+from contacts import gone
 from contacts.models import Contact, Identity, Merge, MergeMoved
+from contacts.personal_data import traces
 from events.imports import forgetting
 from events.models import Event
 from scrm.lib.errors import found

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from contacts.models import Contact, Identity
-from contacts.strengths import is_strong, slot
+from contacts.oneid.strengths import is_strong, slot
 
 Key = tuple[str, str]
 Clash = tuple[int, int, Key]

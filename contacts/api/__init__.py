@@ -1,0 +1,1 @@
+"""Thin doors of /api/v1/: contacts, OneID, churn."""
