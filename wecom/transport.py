@@ -39,6 +39,7 @@ CONNECT_SECONDS = 5
 UPLOAD_SECONDS = 60
 PLACE_SECONDS = CONNECT_SECONDS + 10
 """A place is lost so long after a call's time-out at the latest: an upload that takes longer only makes room early."""
+NO_SUCH_PATH = 404
 ASK_FOR_TOKENS = frozenset({"gettoken", "service/get_suite_token", "service/get_provider_token"})
 """calls that bring no token of the family they ask for: WeCom cannot mean it when it calls that one bad or expired"""
 
@@ -194,7 +195,8 @@ class Transport(WeChatClient):
         """One request; a file that is its answer stands under "file".
 
         Raises WeChatClientException or requests.RequestException."""
-        options: dict[str, Any] = {"timeout": (CONNECT_SECONDS, self.timeout)}
+        # WeCom redirects nobody: who does would get the token, and a POST as a GET.
+        options: dict[str, Any] = {"timeout": (CONNECT_SECONDS, self.timeout), "allow_redirects": False}
         if body is not None:
             # Raw UTF-8: some calls refuse \\u escapes (40033).
             options["data"] = json.dumps(body, ensure_ascii=False).encode()
@@ -206,7 +208,10 @@ class Transport(WeChatClient):
         response.raise_for_status()
         if "attachment" in response.headers.get("Content-Disposition", ""):
             return {"file": response}
-        answer = self._handle_result(response)
+        try:
+            answer = self._handle_result(response)
+        except (TypeError, ValueError) as damage:  # an errcode that is no number
+            raise requests.exceptions.ContentDecodingError("the answer's errcode is no number") from damage
         if not isinstance(answer, dict):
             raise requests.exceptions.ContentDecodingError("the answer is not a JSON object")
         return answer
@@ -225,8 +230,9 @@ def _token_in(answer: Mapping[str, Any], field: str, api: str) -> tuple[str, int
 
 def _failed(failure: requests.RequestException, api: str, repeatable: bool) -> tuple[errors.WeComError, bool]:
     """(what a request without an answer means, whether sending again is safe and of use)."""
-    status = failure.response.status_code if failure.response is not None else 0
-    if 400 <= status < 500:
+    # WeCom itself answers 200, or 404 to a path it does not have (reference §1). Any other 4xx comes from something in
+    # between, and says nothing about what was asked for.
+    if failure.response is not None and failure.response.status_code == NO_SUCH_PATH:
         return errors.Rejected(_("企业微信没有这个接口，或地址不对。"), code="wecom.no_such_api", api=api), False
     if _never_connected(failure):
         return errors.Unreachable(_("连接不上企业微信。"), remedy=_("检查服务器的网络和域名解析。"), api=api), True

@@ -48,6 +48,7 @@ class Failing(BaseHTTPRequestHandler):
 
     hits: ClassVar[Counter] = Counter()
     connections: ClassVar[list] = []
+    answer: ClassVar[tuple[int, bytes]] = (500, b"")
 
     def do_GET(self):
         path = urlsplit(self.path).path.removeprefix("/cgi-bin/")
@@ -55,8 +56,10 @@ class Failing(BaseHTTPRequestHandler):
         body = json.dumps({"errcode": 0, "access_token": "good", "expires_in": 7200}).encode() if known else b""
         self.hits[path] += 1
         self.connections.append(self.headers["Connection"])
-        self.send_response(200 if known else 500)
+        status, body = (200, body) if known else self.answer
+        self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("Location", "/elsewhere")
         self.end_headers()
         self.wfile.write(body)
 
@@ -134,3 +137,42 @@ def test_what_is_never_repeated_opens_its_own_connection(failing, name):
         getattr(failing, name)(**arguments(name))
 
     assert Failing.connections == ["close"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (403, b"<html>blocked</html>"),
+        (429, b""),
+        (302, b""),
+        (200, b"<html>please log in</html>"),
+        (200, b'{"errcode": null}'),
+        (200, b'{"errcode": "none"}'),
+    ],
+)
+def test_what_wecom_never_answers_is_no_answer_of_wecoms(failing, monkeypatch, status, body):
+    """A proxy's refusal, a log-in page, half an answer: nobody is taken for gone because of it."""
+    monkeypatch.setattr(transport, "BACKOFF_SECONDS", 0)
+    monkeypatch.setattr(Failing, "answer", (status, body))
+    failing.transport.access_token  # noqa: B018 - asked for now, so that it does not count
+    Failing.hits.clear()
+
+    with pytest.raises(errors.Busy):
+        failing.external_contact(external_userid="wm1")
+    with pytest.raises(errors.OutcomeUnknown):
+        failing.send_app_message(userids=["bob"], text="你好")
+
+    assert Failing.hits == {"externalcontact/get": transport.ATTEMPTS, "message/send": 1}
+
+
+def test_a_time_that_cannot_be_costs_no_page(failing, monkeypatch):
+    rows = [
+        {"external_contact": {"external_userid": f"wm{when}"}, "follow_info": {"userid": "bob", "createtime": when}}
+        for when in (1700000000, 10**13, 10**30, "soon")
+    ]
+    told = {"errcode": 0, "external_contact_list": rows}
+    monkeypatch.setattr(Failing, "answer", (200, json.dumps(told).encode()))
+
+    page = failing.contacts_of(userids=["bob"])
+
+    assert [pair.follow.added_at for pair in page] == [datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC), None, None, None]

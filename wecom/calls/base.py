@@ -82,12 +82,12 @@ def given(body: Mapping[str, Any]) -> Json:
 
 
 def moment(seconds: Any) -> datetime | None:
-    """WeCom's Unix seconds, a number or digits in a string, as an aware UTC time; None when absent or 0."""
+    """WeCom's Unix seconds, a number or digits in a string, as an aware UTC time; None when absent, 0, or no time."""
     try:
         number = int(seconds or 0)
-    except ValueError:
+        return datetime.fromtimestamp(number, UTC) if number > 0 else None
+    except (ValueError, OverflowError, OSError):  # what the platform says of a year that cannot be
         return None
-    return datetime.fromtimestamp(number, UTC) if number > 0 else None
 
 
 def strings(values: Any) -> tuple[str, ...]:
