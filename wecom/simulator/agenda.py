@@ -6,11 +6,9 @@ import asyncio
 import heapq
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from wecom.simulator.engine import Engine
-    from wecom.simulator.world import Corp
+from wecom.simulator.clock import Clock
 
 Act = tuple[float, int, str, str, list[str]]  # due (virtual time), order, corpid, kind, arguments
 Doer = Callable[..., None]
@@ -35,12 +33,14 @@ def act(kind: str, *, recurring: bool = False) -> Callable[[Doer], Doer]:
 
 
 class Agenda:
-    """Due acts, earliest first."""
+    """Due acts, earliest first. `carry_out(corpid, kind, arguments)` does one."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock, carry_out: Callable[[str, str, list[str]], None]) -> None:
         self.heap: list[Act] = []
-        self._order = 0
         self.changed = asyncio.Event()
+        self._clock = clock
+        self._carry_out = carry_out
+        self._order = 0
         self._one_at_a_time = asyncio.Lock()
 
     def schedule(self, due: float, corpid: str, kind: str, *arguments: str) -> None:
@@ -59,45 +59,40 @@ class Agenda:
         """When the earliest act is due."""
         return self.heap[0][0] if self.heap else None
 
-    def run_due(self, engine: Engine, *, now: float, slice_seconds: float = SLICE_SECONDS) -> int:
-        """Carry out acts that are due, each as of its own time, for about `slice_seconds` of real time. Returns how
-        many."""
-        done, until = 0, time.monotonic() + slice_seconds
-        while self._is_due(now) and time.monotonic() < until:
-            due, _, corpid, kind, arguments = heapq.heappop(self.heap)
-            with engine.clock.as_of(due):
-                _do(engine, corpid, kind, arguments)
-            done += 1
-        return done
-
-    async def catch_up(self, engine: Engine) -> None:
-        """Carry out everything that is due by now, letting calls in between."""
-        until = engine.clock.present()
+    async def catch_up(self, *, slice_seconds: float = SLICE_SECONDS) -> None:
+        """Carry out everything that is due by now, each act as of its own time, letting calls in between slices."""
+        until = self._clock.present()
         async with self._one_at_a_time:  # two at it would leave calls half of the time
-            while self.run_due(engine, now=until) and self._is_due(until):
-                await asyncio.sleep(BREATH_SECONDS)
+            while self._is_due(until):
+                self._run_due(until, slice_seconds)
+                if self._is_due(until):
+                    await asyncio.sleep(BREATH_SECONDS)
 
-    def _is_due(self, now: float) -> bool:
-        return bool(self.heap) and self.heap[0][0] <= now
-
-    def settle(self, engine: Engine, corp: Corp) -> int:
+    def settle(self, corpid: str) -> int:
         """Carry out every act of the corp now, and those that follow from them. Returns how many."""
         done = 0
 
         def settles(each: Act) -> bool:
-            return each[2] == corp.corpid and each[3] not in RECURRING
+            return each[2] == corpid and each[3] not in RECURRING
 
         while mine := sorted(each for each in self.heap if settles(each)):
             self.heap = [each for each in self.heap if not settles(each)]
             heapq.heapify(self.heap)
-            for _, _, corpid, kind, arguments in mine:
-                _do(engine, corpid, kind, arguments)
+            for _, _, _, kind, arguments in mine:
+                self._carry_out(corpid, kind, arguments)
                 done += 1
         return done
 
+    def _run_due(self, until: float, seconds: float) -> None:
+        """For about so many seconds of real time, but one act at least: whoever waits must not be told it is done
+        because this process had to wait for its turn."""
+        stop = time.monotonic() + seconds
+        while self._is_due(until):
+            due, _, corpid, kind, arguments = heapq.heappop(self.heap)
+            with self._clock.as_of(due):
+                self._carry_out(corpid, kind, arguments)
+            if time.monotonic() >= stop:
+                return
 
-def _do(engine: Engine, corpid: str, kind: str, arguments: list[str]) -> None:
-    corp = engine.world.corp(corpid)
-    if corp is not None:
-        engine.dirty = True
-        DOERS[kind](engine, corp, *arguments)
+    def _is_due(self, now: float) -> bool:
+        return bool(self.heap) and self.heap[0][0] <= now

@@ -172,7 +172,7 @@ async def set_clock(request: web.Request) -> web.Response:
     engine.clock.pace = float(pace)
     engine.agenda.changed.set()
     engine.dirty = True
-    await engine.agenda.catch_up(engine)
+    await engine.agenda.catch_up()
     return reply({"now": engine.clock.now(), "pace": engine.clock.pace})
 
 

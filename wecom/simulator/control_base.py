@@ -47,7 +47,7 @@ def number_of(body: Answer, name: str, default: float) -> float:
 
 def corp_named(engine: Engine, body: Answer) -> Corp:
     """The corp of a body's corpid, its own or one that a provider sees. Raises BadRequest."""
-    corp = engine.suites.corp_behind(engine, str(body.get("corpid", "")))
+    corp = engine.suites.corp_behind(engine.world, str(body.get("corpid", "")))
     if corp is None:
         raise BadRequest("corpid: unknown")
     return corp

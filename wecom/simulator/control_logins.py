@@ -100,6 +100,9 @@ async def press(request: web.Request) -> web.Response:
     if message is None or message.kind != "template_card":
         raise BadRequest("msgid: not a card")
     corp = engine.world.corps[message.corpid]
+    app = next((each for each in corp.apps if each.agentid == message.agentid), None)
+    if app is None:
+        raise BadRequest("msgid: its app is gone")
     userid = text_of(body, "userid")
     if userid not in message.receivers or message.recalled_at:
         raise BadRequest("userid: does not have this card")
@@ -119,7 +122,7 @@ async def press(request: web.Request) -> web.Response:
         ("AgentID", message.agentid),
         *([("SelectedItems", selected)] if selected else []),
     ]
-    engine.emit(corp, "template_card_event", "", fields, sender=userid)
+    engine.emit_of_app(corp, app, "template_card_event", fields, sender=userid)
     return reply({"ok": True, "response_code": code})
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from aiohttp import web
 
+from wecom.simulator import consents
 from wecom.simulator.control_base import ENGINE, Answer, BadRequest, body_of, corp_named, number_of, reply, text_of
 from wecom.simulator.outbound import VERIFY_WITHIN
 from wecom.simulator.suite_records import Suite
-from wecom.simulator.suites import set_scope
 from wecom.simulator.world import Callback, Corp
 
 routes = web.RouteTableDef()
@@ -62,7 +62,7 @@ async def remove_suite(request: web.Request) -> web.Response:
     engine, suite = request.app[ENGINE], _named(request)
     for corp in engine.world.corps.values():
         if engine.suites.authorised(suite.suite_id, corp):
-            engine.suites.cancel(engine, suite, corp)
+            consents.cancel(engine, suite, corp)
     del engine.suites.suites[suite.suite_id]
     return reply({"ok": True})
 
@@ -71,7 +71,7 @@ async def remove_suite(request: web.Request) -> web.Response:
 async def give_ticket(request: web.Request) -> web.Response:
     """Send a suite_ticket now."""
     engine, suite = request.app[ENGINE], _named(request)
-    return reply({"ok": True, "suite_ticket": engine.suites.give_ticket(engine, suite)})
+    return reply({"ok": True, "suite_ticket": consents.give_ticket(engine, suite)})
 
 
 @routes.post("/_sim/suites/{suite_id}/authorise")
@@ -86,7 +86,7 @@ async def authorise(request: web.Request) -> web.Response:
         if known is None or known.suite_id != suite.suite_id or known.expires_at <= engine.clock.now():
             raise BadRequest("pre_auth_code: unknown or too old")
     try:
-        code = engine.suites.authorise(
+        code = consents.authorise(
             engine,
             suite,
             corp,
@@ -114,7 +114,7 @@ async def change(request: web.Request) -> web.Response:
     engine, suite, body = request.app[ENGINE], _named(request), await body_of(request)
     try:
         corp = corp_named(engine, body)
-        engine.suites.change(engine, suite, corp, scope=_scope(body), state=str(body.get("state", "")))
+        consents.change(engine, suite, corp, scope=_scope(body), state=str(body.get("state", "")))
     except ValueError as error:
         raise BadRequest(str(error)) from error
     return reply({"ok": True})
@@ -125,7 +125,7 @@ async def cancel(request: web.Request) -> web.Response:
     """{corpid}: the consent is taken back, cancel_auth follows."""
     engine, suite, body = request.app[ENGINE], _named(request), await body_of(request)
     try:
-        engine.suites.cancel(engine, suite, corp_named(engine, body))
+        consents.cancel(engine, suite, corp_named(engine, body))
     except ValueError as error:
         raise BadRequest(str(error)) from error
     return reply({"ok": True})
@@ -136,7 +136,7 @@ async def reset(request: web.Request) -> web.Response:
     """{corpid}: the permanent code is void, reset_permanent_code follows. → {auth_code}."""
     engine, suite, body = request.app[ENGINE], _named(request), await body_of(request)
     try:
-        code = engine.suites.reset(engine, suite, corp_named(engine, body))
+        code = consents.reset(engine, suite, corp_named(engine, body))
     except ValueError as error:
         raise BadRequest(str(error)) from error
     return reply({"ok": True, "auth_code": code.code})
@@ -194,7 +194,7 @@ async def set_app(request: web.Request) -> web.Response:
     if unknown := set(rest) - {"unlicensed", "redirect_domain", "secret"}:
         raise BadRequest(f"unknown fields: {', '.join(sorted(unknown))}")
     try:
-        set_scope(app, _scope(body))
+        consents.set_scope(app, _scope(body))
     except ValueError as error:
         raise BadRequest(str(error)) from error
     if "unlicensed" in rest:
@@ -217,7 +217,7 @@ async def _set_command(request: web.Request, suite: Suite, url: str, within: flo
     error = await engine.outbound.verify(suite.suite_id, callback, within=within)
     if error is None:
         suite.command_url = url
-        engine.suites.give_ticket(engine, suite)
+        consents.give_ticket(engine, suite)
     return error
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import random
 import secrets
 from collections import Counter, defaultdict
-from dataclasses import dataclass, fields
 
-from wecom.simulator.agenda import Agenda
+from wecom.simulator.agenda import DOERS, Agenda
 from wecom.simulator.app_messages import AppMessages
 from wecom.simulator.clock import Clock
 from wecom.simulator.faults import Faults
@@ -15,63 +14,11 @@ from wecom.simulator.files import FetchJob
 from wecom.simulator.journal import Journal
 from wecom.simulator.limits import Limits
 from wecom.simulator.logins import Logins
-from wecom.simulator.outbound import EventField, Outbound, address_of, event_xml
+from wecom.simulator.outbound import EventField, Letter, Outbound, address_of, event_xml
 from wecom.simulator.suites import Suites
+from wecom.simulator.switches import Switches
 from wecom.simulator.tokens import Tokens
-from wecom.simulator.world import Corp, World
-
-
-@dataclass
-class Switches:
-    """Where WeCom's behaviour is not known for certain, or is worth making worse on purpose.
-
-    `dispatch_seconds` (41063 phase) and `moment_job_seconds` are at pace 1; rates are shares of callbacks."""
-
-    api_events: bool = False  # raise callbacks for changes made through the API, too
-    existing_tag_returned: bool = False  # add_corp_tag with a known name: return it instead of 40071
-    console_welcome: bool = False  # the console has a welcome of its own: no WelcomeCode
-    dispatch_seconds: float = 3.0
-    moment_job_seconds: float = 4.0
-    callback_loss_rate: float = 0.0
-    callback_duplicate_rate: float = 0.0
-    callback_shuffle_rate: float = 0.0
-    short_page_rate: float = 0.0  # share of batch/get_by_user pages that are short or empty though more follows
-    refuse_escapes: bool = False  # a body with \uXXXX is 40033
-    open_profile_events: bool = False  # who looks at an acquisition link's member is told (some industries only)
-    strict_openids: bool = False  # unionid_to_external_userid takes only openids that a mini program was given
-    stale_detail_seconds: float = 0.0  # externalcontact/get does not show a friendship younger than this
-    callback_delay_seconds: float = 0.0  # real seconds before each callback leaves
-    callback_bad_signature_rate: float = 0.0  # share of attempts with a wrong msg_signature
-    callback_lanes: int = 1  # how many callbacks of a corp may be under way at once; above 1 they overtake each other
-    delete_after_send_rate: float = 0.001
-    like_rate: float = 0.03
-    comment_rate: float = 0.004
-    reply_rate: float = 0.02  # of mass sends: the customer writes back
-    click_rate: float = (
-        0.05  # of mass sends and Moments with a link or mini-program; three times that when it is of interest
-    )
-    order_rate: float = 0.1  # of clicks
-    daily_rate: float = 0.0  # share of the customers who do something of their own accord in a day
-    refuse_transfer_rate: float = 0.03
-    transfer_seconds: float = 86_400.0  # how long a customer may refuse, by the clock whatever the pace
-    group_transfer_seconds: float = 86_400.0  # how long a group of somebody who left is being inherited
-    member_contact_limit: int = 0  # customers per member; 0: none
-    group_full_at: int = 200  # heads at which a group takes nobody more by its code
-    link_cap: int = 1000  # acquisition links per corp (the number is not published)
-    statistics_ready_hour: int = 6  # yesterday's figures appear at this hour
-
-    def configure(self, values: dict[str, object]) -> None:
-        """Set switches by name. Raises ValueError for an unknown name or an unfit value."""
-        known: dict[str, type] = {each.name: type(each.default) for each in fields(self)}
-        for name, value in values.items():
-            if name not in known:
-                raise ValueError(f"unknown switch {name}")
-            if known[name] is bool and not isinstance(value, bool):
-                raise ValueError(f"{name} must be true or false")
-            if known[name] in (int, float) and (isinstance(value, bool) or not isinstance(value, int | float)):
-                raise ValueError(f"{name} must be a number")
-        for name, value in values.items():
-            setattr(self, name, known[name](value))
+from wecom.simulator.world import App, Corp, Member, World
 
 
 class Engine:
@@ -81,7 +28,7 @@ class Engine:
         self.world = world
         self.clock = clock
         self.journal = Journal()
-        self.agenda = Agenda()
+        self.agenda = Agenda(clock, self._carry_out)
         self.tokens = Tokens()
         self.limits = Limits()
         self.switches = Switches()
@@ -118,16 +65,51 @@ class Engine:
         body: list[EventField],
         *,
         by_api: bool = False,
-        sender: str = "sys",
+        about: Member | None = None,
     ) -> None:
         """Send an event to the corp's callback and to the providers it has authorised, as far as their visible range
-        reaches. Changes made by the API raise none, unless the switch says so."""
+        reaches the member it is `about`, else the one its UserID names. Changes made by the API raise none, unless the
+        switch says so."""
         if by_api and not self.switches.api_events:
             return
-        member = corp.member(next((str(value) for name, value in body if name == "UserID"), ""))
-        if corp.callback is not None and (member is None or corp.sees(corp.apps[0], member)):
-            xml = event_xml(corpid=corp.corpid, at=self.now(), event=event, change=change, body=body, sender=sender)
-            self.outbound.enqueue(address_of(corp), xml)
-        for app in self.suites.installed(corp):
-            if member is None or corp.sees(app, member):
-                self.suites.tell(self, corp, app, event, change, body)
+        whom = about or corp.member(next((str(value) for name, value in body if name == "UserID"), ""))
+        for app in (corp.apps[0], *self.suites.installed(corp)):
+            if whom is None or corp.sees(app, whom):
+                self._tell(corp, app, event, change, body)
+
+    def emit_of_app(self, corp: Corp, app: App, event: str, body: list[EventField], *, sender: str = "sys") -> None:
+        """Send what a member did with an app, or what became of its job, to that app alone."""
+        self._tell(corp, app, event, "", body, sender=sender, of_app=True)
+
+    def send(self, letter: Letter | None) -> None:
+        """Queue what the callback side has made up, if anybody listens."""
+        if letter is not None:
+            self.outbound.enqueue(*letter)
+
+    def _tell(
+        self,
+        corp: Corp,
+        app: App,
+        event: str,
+        change: str,
+        body: list[EventField],
+        *,
+        sender: str = "sys",
+        of_app: bool = False,
+    ) -> None:
+        """To the app of a suite in the provider's way; the corp's own apps have one callback together."""
+        at = self.now()
+        if app.suite_id:
+            self.send(
+                self.suites.event(corp, app, at=at, event=event, change=change, body=body, sender=sender, of_app=of_app)
+            )
+        elif corp.callback is not None:
+            xml = event_xml(corpid=corp.corpid, at=at, event=event, change=change, body=body, sender=sender)
+            self.send((address_of(corp), xml))
+
+    def _carry_out(self, corpid: str, kind: str, arguments: list[str]) -> None:
+        """What an act on the agenda does."""
+        corp = self.world.corp(corpid)
+        if corp is not None:
+            self.dirty = True
+            DOERS[kind](self, corp, *arguments)

@@ -11,6 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
 
+from wecom.simulator import consents
 from wecom.simulator.control_base import ENGINE, reply
 from wecom.simulator.engine import Engine
 from wecom.simulator.errors import Refused, message
@@ -50,9 +51,8 @@ async def install(request: web.Request) -> web.Response:
     if suite is None or corp is None:
         return _page("无法授权", f"<p>{html.escape(problem or '没有选择企业')}</p>", status=400)
     state = request.query.get("state", "")
-    code = engine.suites.authorise(
-        engine, suite, corp, admin=next(iter(corp.members)), state=state, scope={}, tell=False
-    )
+    admin = next(iter(corp.members))
+    code = consents.authorise(engine, suite, corp, admin=admin, state=state, scope={}, tell=False)
     del engine.suites.pre_auths[request.query["pre_auth_code"]]
     answer = {"auth_code": code.code, "expires_in": str(AUTH_CODE_LIVES), "state": state}
     raise web.HTTPFound(_with(request.query["redirect_uri"], answer))
@@ -79,7 +79,7 @@ async def agree_to_template(request: web.Request) -> web.Response:
     if known is None or suite is None or corp is None:
         return _page("无法授权", "<p>二维码已失效，或没有选择企业。</p>", status=400)
     admin = next(iter(corp.members))
-    engine.suites.authorise(engine, suite, corp, admin=admin, state=known[1], scope={}, tell=True)
+    consents.authorise(engine, suite, corp, admin=admin, state=known[1], scope={}, tell=True)
     return _page("授权成功", f"<p>{html.escape(corp.name)} 已授权“{html.escape(suite.name)}”。</p>")
 
 
@@ -134,7 +134,7 @@ async def log_in(request: web.Request) -> web.Response:
 
 
 def _logging_in(engine: Engine, appid: str, agentid: str) -> tuple[Corp | None, App | None]:
-    corp = engine.suites.corp_behind(engine, appid)
+    corp = engine.suites.corp_behind(engine.world, appid)
     app = next((each for each in corp.apps if str(each.agentid) == agentid), None) if corp else None
     return corp, app
 

@@ -11,15 +11,13 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 
 from wecom.simulator import crypto
+from wecom.simulator.switches import Switches
 from wecom.simulator.world import Callback, Corp
-
-if TYPE_CHECKING:
-    from wecom.simulator.engine import Switches
 
 logger = logging.getLogger("wecom.simulator.outbound")
 
@@ -43,6 +41,9 @@ class Address:
     find: Callable[[], Callback | None]
     agentid: str = ""
     success_only: bool = False
+
+
+Letter = tuple[Address, str]  # a receiver and the plain XML for it
 
 
 def address_of(corp: Corp) -> Address:

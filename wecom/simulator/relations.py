@@ -219,7 +219,7 @@ def create_group(engine: Engine, corp: Corp, *, owner: Member, name: str, custom
     for external_userid in customers:
         group.members[external_userid] = GroupMember(external_userid, 2, now, 1, invitor=owner.userid)
     corp.groups[group.chat_id] = group
-    engine.emit(corp, CHAT_EVENT, "create", [("ChatId", group.chat_id)])
+    _tell_of_group(engine, corp, group, "create", [])
     return group
 
 
@@ -234,9 +234,7 @@ def change_group(
         group.notice = notice
         _group_event(engine, corp, group, "change_notice")
     if owner is not None:
-        join_group(engine, corp, group, owner.userid, scene=1)
-        group.owner = owner.userid
-        _group_event(engine, corp, group, "change_owner")
+        hand_group(engine, corp, group, owner)
 
 
 def dismiss_group(engine: Engine, corp: Corp, group: Group) -> None:
@@ -247,7 +245,7 @@ def dismiss_group(engine: Engine, corp: Corp, group: Group) -> None:
     corp.past_members += [
         PastMember(group.chat_id, group.owner, each.userid, each.join_time, now) for each in group.members.values()
     ]
-    engine.emit(corp, CHAT_EVENT, "dismiss", [("ChatId", group.chat_id)])
+    _tell_of_group(engine, corp, group, "dismiss", [])
 
 
 def _greet(engine: Engine, corp: Corp, group: Group, external_userid: str) -> None:
@@ -268,15 +266,26 @@ def _greet(engine: Engine, corp: Corp, group: Group, external_userid: str) -> No
     )
 
 
+def hand_group(engine: Engine, corp: Corp, group: Group, owner: Member) -> None:
+    """The group gets another owner, who is or becomes a member."""
+    join_group(engine, corp, group, owner.userid, scene=1)
+    group.owner = owner.userid
+    _group_event(engine, corp, group, "change_owner")
+
+
 def _group_event(engine: Engine, corp: Corp, group: Group, detail: str) -> None:
-    engine.emit(corp, CHAT_EVENT, "update", [("ChatId", group.chat_id), ("UpdateDetail", detail)])
+    _tell_of_group(engine, corp, group, "update", [("UpdateDetail", detail)])
+
+
+def _tell_of_group(engine: Engine, corp: Corp, group: Group, change: str, body: list[EventField]) -> None:
+    """To those in whose visible range the owner is."""
+    engine.emit(corp, CHAT_EVENT, change, [("ChatId", group.chat_id), *body], about=corp.member(group.owner))
 
 
 def _member_change(engine: Engine, corp: Corp, group: Group, detail: str, scene: EventField, person: str) -> None:
     last = group.member_version
     group.version += 1
     body: list[EventField] = [
-        ("ChatId", group.chat_id),
         ("UpdateDetail", detail),
         scene,
         ("MemChangeCnt", 1),
@@ -284,4 +293,4 @@ def _member_change(engine: Engine, corp: Corp, group: Group, detail: str, scene:
         ("LastMemVer", last),
         ("CurMemVer", group.member_version),
     ]
-    engine.emit(corp, CHAT_EVENT, "update", body)
+    _tell_of_group(engine, corp, group, "update", body)

@@ -20,6 +20,7 @@ from typing import Any
 from aiohttp import web
 
 from wecom.simulator import (
+    consents,
     control,
     control_logins,
     control_phone,
@@ -254,8 +255,12 @@ async def _live(engine: Engine) -> None:
     """Carry out due acts; sleep until the next is due or something changes."""
     while True:
         engine.agenda.changed.clear()
-        await engine.agenda.catch_up(engine)
-        engine.suites.run_due(engine)
+        try:
+            await engine.agenda.catch_up()
+        except Exception:
+            logger.exception("an act of the world failed; the world goes on without it")
+            continue
+        consents.give_due_tickets(engine)
         due = [each for each in (engine.agenda.next_due(), engine.suites.next_due()) if each is not None]
         wait = max(0.0, min(due) - engine.clock.now()) if due else None
         with contextlib.suppress(TimeoutError):

@@ -162,7 +162,7 @@ def dismiss(engine: Engine, corp: Corp, member: Member) -> None:
     corp.left[member.userid] = engine.now()
     for external_userid in list(corp.follows_of.pop(member.userid)):
         corp.followers_of[external_userid].pop(member.userid, None)
-    engine.emit(corp, EVENT, "delete_user", [("UserID", member.userid)])
+    engine.emit(corp, EVENT, "delete_user", [("UserID", member.userid)], about=member)
     for tag in corp.member_tags.values():
         if member.userid in tag.userids:
             tag.userids.remove(member.userid)

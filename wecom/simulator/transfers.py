@@ -18,7 +18,7 @@ from wecom.simulator.records import (
     Unassigned,
     pair_key,
 )
-from wecom.simulator.relations import CHAT_EVENT, CONTACT_EVENT, join_group, leave_group
+from wecom.simulator.relations import CONTACT_EVENT, hand_group, leave_group
 from wecom.simulator.world import Corp, Follow, Group, Member
 
 DAY = 86_400
@@ -230,7 +230,7 @@ def give_group(engine: Engine, corp: Corp, chat_id: str, heir: Member, *, on_job
             raise Refused(40128)
         group.transfers.append(now)
         corp.given_groups[given] = corp.given_groups.get(given, 0) + 1
-        _hand_group(engine, corp, group, heir)
+        hand_group(engine, corp, group, heir)
         return
     corp.given_groups[given] = corp.given_groups.get(given, 0) + 1
     group.heir = heir.userid
@@ -248,12 +248,6 @@ def inherit_group(engine: Engine, corp: Corp, chat_id: str) -> None:
     if heir is None:
         return
     former = group.owner
-    _hand_group(engine, corp, group, heir)
+    hand_group(engine, corp, group, heir)
     group.inherited = True
     leave_group(engine, corp, group, former)
-
-
-def _hand_group(engine: Engine, corp: Corp, group: Group, heir: Member) -> None:
-    join_group(engine, corp, group, heir.userid, scene=1)
-    group.owner = heir.userid
-    engine.emit(corp, CHAT_EVENT, "update", [("ChatId", group.chat_id), ("UpdateDetail", "change_owner")])

@@ -113,8 +113,11 @@ def enter_agent(engine: Engine, corp: Corp, request: Request) -> Request:
     if event not in ("enter_agent", "subscribe", "unsubscribe"):
         raise BadAct("event: must be enter_agent, subscribe or unsubscribe")
     agentid = int(request.get("agentid") or corp.apps[0].agentid)
+    app = next((each for each in corp.apps if each.agentid == agentid), None)
+    if app is None:
+        raise BadAct("agentid: no such app")
     body: list[EventField] = [("EventKey", str(request.get("event_key") or "")), ("AgentID", agentid)]
-    engine.emit(corp, event, "", body, sender=the_member(corp, request).userid)
+    engine.emit_of_app(corp, app, event, body, sender=the_member(corp, request).userid)
     return {}
 
 
@@ -147,7 +150,7 @@ def confirm(engine: Engine, corp: Corp, request: Request) -> Request:
 def settle(engine: Engine, corp: Corp, request: Request) -> Request:
     """Everything people of this corp still mean to do happens now; jobs finish. Who never confirms still does not."""
     mass.make_ready(engine, corp)
-    return {"done": engine.agenda.settle(engine, corp)}
+    return {"done": engine.agenda.settle(corp.corpid)}
 
 
 @act("habit")

@@ -14,7 +14,7 @@ def get_token(call: Call) -> Body:
     secret = call.text("corpsecret", missing=41004)
     corpid = call.text("corpid", missing=41002)
     engine.limits.check_gettoken(corpid=corpid, ip=call.ip, now=now)
-    corp = engine.suites.corp_behind(engine, corpid)
+    corp = engine.suites.corp_behind(engine.world, corpid)
     if corp is None:
         raise Refused(40013)
     app = next((app for app in corp.apps if app.secret == secret and app.kind != THIRD_PARTY_APP), None)

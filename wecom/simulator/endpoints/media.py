@@ -96,7 +96,7 @@ def upload_by_url(call: Call) -> Body:
     ready_at = now + call.engine.clock.human(JOB_SECONDS)
     outcome = _fetched(call, filename, url, md5)
     call.engine.fetch_jobs[jobid] = FetchJob(jobid, call.corp.corpid, ready_at, now, outcome)
-    call.engine.agenda.schedule(ready_at, call.corp.corpid, "finish_fetch", jobid)
+    call.engine.agenda.schedule(ready_at, call.corp.corpid, "finish_fetch", jobid, str(call.app.agentid))
     return {"jobid": jobid}
 
 
@@ -113,12 +113,13 @@ def get_upload_by_url_result(call: Call) -> Body:
 
 
 @act("finish_fetch")
-def finish_fetch(engine: Engine, corp: Corp, jobid: str) -> None:
-    """WeCom has fetched the file, or given up: upload_media_job_finish (reference §21.6)."""
+def finish_fetch(engine: Engine, corp: Corp, jobid: str, agentid: str = "") -> None:
+    """WeCom has fetched the file, or given up: upload_media_job_finish (reference §21.6) to the app that asked."""
     job = engine.fetch_jobs.get(jobid)
-    if job is not None:
+    app = next((each for each in corp.apps if str(each.agentid) == agentid), None)
+    if job is not None and app is not None:
         job.ready_at = min(job.ready_at, engine.clock.now())
-        engine.emit(corp, "upload_media_job_finish", "", [("JobId", jobid)])
+        engine.emit_of_app(corp, app, "upload_media_job_finish", [("JobId", jobid)])
 
 
 def _file(call: Call) -> Binary:

@@ -155,7 +155,7 @@ def corpid_to_opencorpid(call: Call) -> Body:
 @endpoint("POST", "externalcontact/finish_external_userid_migration", family=PROVIDER)
 def finish_external_userid_migration(call: Call) -> Body:
     """corpid: from now on the provider's apps see its own external_userids there."""
-    corp = call.engine.suites.corp_behind(call.engine, call.text("corpid", missing=41002))
+    corp = call.engine.suites.corp_behind(call.engine.world, call.text("corpid", missing=41002))
     if corp is None:
         raise Refused(40013)
     call.engine.suites.migrated.add((call.provider, corp.corpid))
