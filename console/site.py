@@ -15,17 +15,20 @@ from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.contrib.auth import logout
 from django.contrib.auth.views import redirect_to_login
+from django.contrib.messages.storage import default_storage
 from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 from unfold.sites import UnfoldAdminSite
 
 from console.brand_path import SLUG
-from scrm.lib import errors
+from scrm.lib import errors, retries
 from tenants import seats
 from tenants.actors import Actor
 from tenants.models import Brand, Seat, User
@@ -114,15 +117,18 @@ class ConsoleSite(UnfoldAdminSite):
             if page is not None and not request.place.may(page.needs):
                 raise PermissionDenied(page.needs.label)
             with timezone.override(ZoneInfo(request.brand.timezone)):
+                own_scopes = page is not None and page.own_scopes
                 try:
-                    if page is not None and page.own_scopes:
+                    if own_scopes:
                         return inner(request, *args, **kwargs)
-                    with brand_scope(request.brand.pk):
-                        response = inner(request, *args, **kwargs)
-                        # Templates query while they render: it must happen before the scope ends.
-                        return response.render() if hasattr(response, "render") else response
+                    return retries.until_done(lambda: _in_scope(request, inner, args, kwargs))
                 except errors.DomainError as refusal:
                     return self.refused(request, refusal)
+                except OperationalError as error:
+                    if not retries.is_busy(error):
+                        raise
+                    logger.exception("console.busy", extra={"brand": request.brand.pk, "page": page and page.name})
+                    return self.refused(request, _busy(in_part=own_scopes), status=503)
 
         return through_the_door
 
@@ -139,17 +145,17 @@ class ConsoleSite(UnfoldAdminSite):
             "redirect_to": request.get_full_path(),
         }
 
-    def refused(self, request: HttpRequest, refusal: errors.DomainError) -> HttpResponse:
-        """A refusal that the page did not show itself: what happened, why, what to do."""
+    def refused(self, request: HttpRequest, refusal: errors.DomainError, *, status: int = 0) -> HttpResponse:
+        """A refusal that the page did not show itself: what happened, why, what to do. `status` 0: by its kind."""
         if isinstance(refusal, errors.NotFound):
             raise Http404(str(refusal.detail))
         if isinstance(refusal, errors.Forbidden):
             raise PermissionDenied(str(refusal.detail))
-        status = 409 if isinstance(refusal, errors.Conflict) else 422
+        status = status or (409 if isinstance(refusal, errors.Conflict) else 422)
         if request.headers.get("HX-Request"):
             context: dict[str, Any] = {"problem": refusal}
             return TemplateResponse(request, "console/parts/problem.html", context, status=status).render()
-        context = self.each_context(request) | {"title": _("没有完成"), "problem": refusal}
+        context = self.each_context(request) | {"title": _("没有完成"), "problem": refusal, "back": _came_from(request)}
         return TemplateResponse(request, "console/problem.html", context, status=status).render()
 
     def search(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -179,6 +185,32 @@ def _enter(request: BrandRequest) -> None:
     now = timezone.now()
     stale = Seat.objects.filter(pk=place.seat_id).exclude(last_seen_at__gt=now - timedelta(minutes=5))
     stale.update(last_seen_at=now)
+
+
+def _in_scope(request: BrandRequest, view: View, args: Any, kwargs: Any) -> HttpResponse:
+    """The page, rendered in the brand's scope: one transaction, no effect outside it, so that it may be tried again."""
+    request._messages = default_storage(request)  # type: ignore[attr-defined]  # what an attempt that was undone wanted to tell is not told
+    with brand_scope(request.brand.pk):
+        response = view(request, *args, **kwargs)
+        # Templates query while they render: it must happen before the scope ends.
+        return response.render() if hasattr(response, "render") else response
+
+
+def _busy(*, in_part: bool) -> errors.Conflict:
+    """What a page says when the database gave up waiting. `in_part`: the page does its work in several steps."""
+    if in_part:
+        text = _("数据库正忙，这一步可能只完成了一部分。")
+        remedy = _("请先返回刷新，看看哪些已经生效，再决定要不要再做一次。")
+    else:
+        text, remedy = _("数据库正忙，这一步没有完成，什么都没有改变。"), _("请返回，稍后再做一次。")
+    return errors.Conflict(text, remedy=remedy, code="console.busy")
+
+
+def _came_from(request: HttpRequest) -> str:
+    """Where "back" leads: the page whose form was sent, else the brand's first page."""
+    before = request.headers.get("Referer", "")
+    ours = url_has_allowed_host_and_scheme(before, {request.get_host()}, request.is_secure())
+    return before if ours else reverse("admin:index")
 
 
 def render(
