@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-from django.db import connection
 from django.db.models.functions import Lower
 from django.utils import timezone
 
@@ -162,8 +161,6 @@ def _read(wecom: WeComClient, external_userid: str) -> ContactDetail | WeComErro
         return None
     except WeComError as trouble:
         return trouble
-    finally:
-        connection.close()  # this thread's: noting the corp's trouble may have opened one
 
 
 def _befriend(

@@ -5,11 +5,9 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from django.db import connection
-
 from contacts.follows import Listed
 from wecom.client import WeComClient
-from wecom.errors import Misconfigured, WeComError
+from wecom.errors import WeComError
 from wecom.models import Corp
 from wecom.types import ContactPage, FollowedContact
 
@@ -56,11 +54,7 @@ def portions(
 
 def _pages(wecom: WeComClient, userids: Sequence[str], cursor: str) -> Iterator[ContactPage]:
     while userids:
-        try:
-            page = wecom.contacts_of(userids=userids, cursor=cursor, limit=PAIRS_PER_PAGE)
-        except Misconfigured:
-            connection.close()  # the client has noted the trouble, over a connection of the reading thread's own
-            raise
+        page = wecom.contacts_of(userids=userids, cursor=cursor, limit=PAIRS_PER_PAGE)
         yield page
         cursor = page.next_cursor
         if not cursor:

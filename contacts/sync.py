@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection
 from django.db.models import F
 from django.utils.translation import gettext as _
 
@@ -353,9 +352,6 @@ class _Step:
             return self.wecom.group_chat(chat_id=chat_id)
         except Rejected:
             return None
-        except Misconfigured:
-            connection.close()  # see contacts.reading
-            raise
 
     def finish(self) -> None:
         """Compare what WeCom listed with what we hold, and close the run."""

@@ -6,8 +6,11 @@
 All HTTP to WeCom lives in this app. Calls raise wecom.errors and must be made outside any scope: the network is slow,
 and a transaction that waits for it holds up every brand's reactors."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from django.db import connection
 from django.utils import timezone
 
 from scrm.lib.errors import found
@@ -73,11 +76,13 @@ def client_for(*, brand_id: int, corp_id: int, kind: str = CONTACT) -> WeComClie
         raise errors.Misconfigured(ended.detail, remedy=ended.remedy, code=ended.code)
 
     def note(error: errors.Misconfigured) -> None:
-        troubles.note(brand_id=brand_id, corp_id=corp_id, error=error, at=timezone.now())
+        with _passing_connection():
+            troubles.note(brand_id=brand_id, corp_id=corp_id, error=error, at=timezone.now())
 
     def mended(api: str) -> None:
         if troubles.ends_with(corp, api=api):
-            troubles.clear(brand_id=brand_id, corp_id=corp_id)
+            with _passing_connection():
+                troubles.clear(corp)
             corp.trouble_code = ""
 
     return WeComClient(
@@ -88,3 +93,15 @@ def client_for(*, brand_id: int, corp_id: int, kind: str = CONTACT) -> WeComClie
         on_success=mended if corp.trouble_code else None,
         provider=corp.suite_id is not None,
     )
+
+
+@contextmanager
+def _passing_connection() -> Iterator[None]:
+    """Leave a thread as it was found: one that only calls WeCom has no connection to the database, and nobody who would
+    close it."""
+    had_one = connection.connection is not None
+    try:
+        yield
+    finally:
+        if not had_one:
+            connection.close()

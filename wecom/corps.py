@@ -23,9 +23,6 @@ from wecom.models import AppKind, CallbackEndpoint, Corp, CorpApp, InboxItem, Qu
 from wecom.policy import policy_named
 from wecom.provider import authorise
 
-note_trouble = troubles.note
-clear_trouble = troubles.clear
-
 CALLBACK_PATH = "callbacks/wecom/"
 # Which field of the form a refusal is about.
 FIELDS = {
@@ -260,7 +257,7 @@ def check(*, brand_id: int, corp_id: int, at: datetime) -> list[Verdict]:
     if trouble:
         troubles.note(brand_id=brand_id, corp_id=corp_id, error=trouble[-1], at=at)
     elif corp.trouble_code not in {verdict.code for verdict in verdicts if not verdict.ok}:
-        troubles.clear(brand_id=brand_id, corp_id=corp_id)
+        troubles.clear(corp)
     return verdicts
 
 

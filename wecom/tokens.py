@@ -72,12 +72,19 @@ class Tokens:
     def forget(self) -> None:
         """Keep nothing of this secret: the app is not ours any more."""
         _own.forget(self._token)
-        connection().delete(self._token, self._refusal, self._refusals)
+        self._delete(self._token, self._refusal, self._refusals)
 
     def forget_refusal(self) -> None:
         """Let the next call ask WeCom again, although it refused a moment ago: an operator says it is mended."""
         _own.forget_refusal(self._token)
-        connection().delete(self._refusal)
+        self._delete(self._refusal)
+
+    def _delete(self, *keys: str) -> None:
+        """Without Redis what is done is done all the same: the keys end by themselves, within two hours at most."""
+        try:
+            connection().delete(*keys)
+        except redis.RedisError as trouble:
+            note_away(trouble)
 
     def _shared(self, fetch: Fetch) -> str:
         store = connection()

@@ -46,12 +46,11 @@ def ends_with(corp: Corp, *, api: str) -> bool:
     return bool(corp.trouble_code) and failed in (api, "gettoken")
 
 
-def clear(*, brand_id: int, corp_id: int) -> None:
-    """The corp is well. Opens its own scope."""
-    with brand_scope(brand_id):
-        Corp.objects.filter(pk=corp_id).exclude(trouble_code="").update(
-            trouble_code="", trouble_detail="", trouble_at=None
-        )
+def clear(corp: Corp) -> None:
+    """The trouble that `corp` shows is over; another one that was noted since stays. Opens its own scope."""
+    with brand_scope(corp.brand_id):
+        same = Corp.objects.filter(pk=corp.pk, trouble_code=corp.trouble_code, trouble_detail=corp.trouble_detail)
+        same.exclude(trouble_code="").update(trouble_code="", trouble_detail="", trouble_at=None)
 
 
 def note_refused_callback(*, brand_id: int, corp_id: int, code: str, at: datetime) -> None:

@@ -7,15 +7,13 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
-from django.db import connection
-
 from contacts import groups
 from contacts.models import GroupChat, Staff
 from contacts.rounds.tally import Tally
 from contacts.sets import clean
 from tenants.scope import brand_scope
 from wecom.client import WeComClient
-from wecom.errors import Misconfigured, Rejected
+from wecom.errors import Rejected
 from wecom.models import Corp
 from wecom.types import GroupDetail
 
@@ -62,9 +60,6 @@ def vanished(wecom: WeComClient, chat_ids: Iterable[str]) -> list[str]:
             wecom.group_chat(chat_id=chat_id)
         except Rejected as refusal:
             return refusal.problem_code == NO_GROUP
-        except Misconfigured:
-            connection.close()  # this thread's: noting the corp's trouble opened one
-            raise
         return False
 
     asked = list(chat_ids)
@@ -103,9 +98,6 @@ def _read(corp: Corp, chat_ids: Sequence[str], wecom: WeComClient, clock: Callab
             return wecom.group_chat(chat_id=chat_id)
         except Rejected:
             return None
-        except Misconfigured:
-            connection.close()  # this thread's: noting the corp's trouble opened one
-            raise
 
     with ThreadPoolExecutor(max_workers=AT_ONCE) as readers:
         details = [each for each in readers.map(read, chat_ids) if each is not None]

@@ -227,3 +227,11 @@ def test_a_disconnected_corp_is_asked_nothing_and_keeps_what_was_synced(at_hand,
     again = corps.connect(**{**form, "at": timezone.now() + timedelta(seconds=1)})
     assert again.corp_id == at_hand["corp_id"]
     assert client_for(brand_id=at_hand["brand_id"], corp_id=again.corp_id).follow_users()
+
+
+def test_without_redis_a_corp_is_disconnected_all_the_same(at_hand, settings):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+
+    corps.disconnect(**at_hand, confirm="全棉生活")
+
+    assert corp_of(at_hand).connected_at is None

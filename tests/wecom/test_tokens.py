@@ -1,17 +1,22 @@
 """One token for all processes; it may be revoked, lost or refused at any time."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.db import connection as database
 from django.utils import translation
 
 from bench.crowd import Crowd
+from tenants.scope import brand_scope
 from tests.wecom.conftest import forget
 from tests.wecom.valkey import own_valkey
 from wecom import errors, transport
 from wecom.client import WeComClient
 from wecom.models import Corp
 from wecom.store import connection
+
+READ = "externalcontact/get_follow_user_list"
 
 
 def gettokens(simulator):
@@ -204,8 +209,6 @@ def test_a_secret_that_was_changed_is_used_at_once_by_everybody(simulator, link)
 
 
 def test_trouble_is_noted_on_the_corp_until_the_call_works_again(simulator, link, cast):
-    from tenants.scope import brand_scope
-
     simulator.post(
         "/_sim/faults",
         {"path": "externalcontact/get_follow_user_list", "mode": "errcode", "errcode": 60020, "count": 1},
@@ -236,3 +239,32 @@ def test_a_banned_address_stops_asking(simulator, link):
             link.wecom.follow_users()
 
     assert simulator.get("/_sim/faults")["items"][0]["hits"] == 1
+
+
+def test_a_thread_that_only_calls_wecom_is_left_without_a_connection_to_the_database(simulator, link):
+    """Whoever notes the corp's trouble in it opens one, and the thread's end would not close it."""
+    wecom = link.wecom
+    simulator.post("/_sim/faults", {"path": READ, "mode": "errcode", "errcode": 48002, "count": 1})
+
+    def call():
+        with pytest.raises(errors.Misconfigured):
+            wecom.follow_users()
+        return database.connection is None
+
+    with ThreadPoolExecutor(max_workers=1) as caller:
+        assert caller.submit(call).result()
+
+
+def test_a_trouble_that_ends_takes_no_newer_one_along(simulator, link):
+    simulator.post("/_sim/faults", {"path": READ, "mode": "errcode", "errcode": 48002, "count": 1})
+    with pytest.raises(errors.Misconfigured):
+        link.wecom.follow_users()
+    knows_the_first = link.wecom
+    simulator.post("/_sim/faults", {"path": "department/list", "mode": "errcode", "errcode": 60020, "count": 1})
+    with pytest.raises(errors.Misconfigured):
+        link.wecom.departments()
+
+    assert knows_the_first.follow_users()
+
+    with brand_scope(link.brand_id):
+        assert Corp.objects.get(pk=link.corp_id).trouble_code == "wecom.ip_untrusted"
