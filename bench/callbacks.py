@@ -26,7 +26,7 @@ from django.utils import timezone
 
 from bench.measure import Measure
 from bench.scratch import Admin
-from campaigns import welcome
+from campaigns.welcome import welcome
 from contacts import sync
 from contacts.models import Follow
 from events.models import Event

@@ -15,9 +15,12 @@ from bench import people
 from bench.measure import Measure, seconds
 from bench.people import People
 from bench.scratch import Admin
-from campaigns import budget, content, plan, pushes
+from campaigns.budget import budget
+from campaigns.contents import contents
 from campaigns.models import Channel, Push
-from campaigns.pushes import Draft, VariantDraft
+from campaigns.planning import plan
+from campaigns.pushes import pushes
+from campaigns.pushes.pushes import Draft, VariantDraft
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 
@@ -65,7 +68,7 @@ def _push(crowd: People, at: datetime) -> int:
     female = {"kind": "profile", "field": "gender", "op": "eq", "value": 2}
     with brand_scope(crowd.brand_id):
         text = [
-            content.save(name=name, channel=Channel.SINGLE, text=name, actor=SYSTEM, at=at).pk
+            contents.save(name=name, channel=Channel.SINGLE, text=name, actor=SYSTEM, at=at).pk
             for name in ("会员日女装", "会员日签到")
         ]
         variants = (VariantDraft(text[0], female), VariantDraft(text[1]))

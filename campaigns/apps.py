@@ -7,7 +7,10 @@ class CampaignsConfig(AppConfig):
     verbose_name = _("触达")
 
     def ready(self) -> None:
-        from campaigns import conditions, erasure, media_use, merging, sop, welcome
+        from campaigns import conditions, erasure, merging
+        from campaigns.contents import media_use
+        from campaigns.sop import sop
+        from campaigns.welcome import welcome
         from events import reactors
 
         reactors.register(reactors.Reactor(name=sop.REACTOR, types=None, handle=sop.react))

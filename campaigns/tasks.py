@@ -11,8 +11,13 @@ from celery.contrib.django.task import DjangoTask
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from campaigns import confirm, dispatch, moments, plan, pushes, results, sop
+from campaigns.confirming import confirm
+from campaigns.dispatch import dispatch, results
 from campaigns.models import Batch, Channel, Push
+from campaigns.moments import moments
+from campaigns.planning import plan
+from campaigns.pushes import pushes
+from campaigns.sop import sop
 from scrm.lib.errors import DomainError
 from tenants.models import Brand
 from tenants.scope import brand_scope

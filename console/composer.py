@@ -10,8 +10,9 @@ from django.http import QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from campaigns import attached, content, media_use, pushes
+from campaigns.contents import attached, contents, media_use
 from campaigns.models import Channel, Push, Variant
+from campaigns.pushes import pushes
 from media import keeping
 from media.models import Kept, Kind
 from scrm.lib.errors import FieldError, Invalid
@@ -155,7 +156,7 @@ def choices() -> dict[str, Any]:
         "channels": Channel.choices,
         "pile": {kind: list(Kept.objects.filter(kind=kind).order_by("-pk")[:MOST_KEPT]) for kind in Kind.values},
         "now": timezone.now(),
-        "limits": {"bytes": content.MASS_TEXT_BYTES, "characters": content.MOMENTS_TEXT_CHARACTERS},
+        "limits": {"bytes": contents.MASS_TEXT_BYTES, "characters": contents.MOMENTS_TEXT_CHARACTERS},
     }
 
 
@@ -170,7 +171,7 @@ def show_files(form: PushForm) -> None:
 
 def _save_variant(form: PushForm, variant: VariantForm, index: int, actor: Actor, at: datetime) -> pushes.VariantDraft:
     label = f"{form.name[:50]} · {chr(65 + index)}"
-    saved = content.save(
+    saved = contents.save(
         name=label,
         channel=form.channel,
         text=variant.text.replace("\r\n", "\n"),
@@ -187,7 +188,7 @@ def _attachments(variant: VariantForm, channel: str) -> list[dict[str, Any]]:
     kind = variant.attachment
     if kind not in FIELDS:
         return []
-    taken = {field.name for field in content.FORMS.get(channel, {}).get(kind, ())} or set(FIELDS[kind])
+    taken = {field.name for field in contents.FORMS.get(channel, {}).get(kind, ())} or set(FIELDS[kind])
     body: dict[str, Any] = {name: text for name, text in variant.attached.items() if text and name in taken}
     number = _number(variant.attached.get(attached.MEDIA, ""))
     if number:

@@ -6,8 +6,13 @@ from typing import Any
 from django.db.models import Min, Q
 
 from bench.soak.telling import LONGEST, Stuck, Telling
-from campaigns import confirm, content, dispatch, moments, plan, pushes, results
+from campaigns.confirming import confirm
+from campaigns.contents import contents
+from campaigns.dispatch import dispatch, results
 from campaigns.models import Batch, Channel, Push
+from campaigns.moments import moments
+from campaigns.planning import plan
+from campaigns.pushes import pushes
 from tenants.actors import SYSTEM
 
 OPEN = (Batch.Status.PENDING, Batch.Status.CLAIMED, Batch.Status.UNKNOWN, Batch.Status.CREATED)
@@ -16,7 +21,7 @@ OPEN = (Batch.Status.PENDING, Batch.Status.CLAIMED, Batch.Status.UNKNOWN, Batch.
 def push(telling: Telling, channel: str, text: str) -> None:
     """A push to everybody, sent by the loops."""
     with telling.scope():
-        said = content.save(name=text, channel=channel, text=text, actor=SYSTEM, at=telling.at)
+        said = contents.save(name=text, channel=channel, text=text, actor=SYSTEM, at=telling.at)
         draft = pushes.Draft(name=text, channel=channel, variants=[pushes.VariantDraft(said.pk)])
         made = pushes.create(draft=draft, actor=SYSTEM, at=telling.at)
         Push.objects.filter(pk=made.pk).update(status=Push.Status.SCHEDULED, scheduled_at=telling.at)

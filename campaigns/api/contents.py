@@ -8,9 +8,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from campaigns import content as contents
-from campaigns import media_use
 from campaigns.api.asked import PAGE, READ_WRITE
+from campaigns.contents import contents, media_use
 from campaigns.models import Channel, Content
 from scrm.lib.errors import found
 from tenants.api import IDEMPOTENCY_KEY, BrandAPIView

@@ -9,9 +9,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from campaigns import pushes, tally
 from campaigns.api.asked import PAGE, READ_WRITE, chosen
 from campaigns.models import Channel, Push, Variant
+from campaigns.planning import tally
+from campaigns.pushes import pushes
 from scrm.lib.errors import found
 from tenants.api import IDEMPOTENCY_KEY, BrandAPIView
 from tenants.scope import brand_scope

@@ -9,9 +9,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from campaigns import forecast
 from campaigns.api.asked import PAGE, chosen
 from campaigns.models import Channel, Delivery, DeliveryStatus, GroupDelivery, Push
+from campaigns.planning import forecast
 from campaigns.reasons import Reason
 from scrm.lib.errors import found
 from tenants.api import BrandAPIView

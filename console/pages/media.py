@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from campaigns import media_use
+from campaigns.contents import media_use
 from console.keyset import page_of
 from console.site import BrandRequest, page, render, told, told_problem
 from media import copies, keeping, serving

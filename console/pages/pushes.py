@@ -8,8 +8,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
-from campaigns import confirm, forecast, media_use, pushes, release
+from campaigns.confirming import confirm
+from campaigns.contents import media_use
 from campaigns.models import Push, Variant
+from campaigns.planning import forecast
+from campaigns.pushes import pushes, release
 from console import composer, outcomes
 from console.keyset import page_of
 from console.site import BrandRequest, need, page, part, render, told, told_problem

@@ -7,8 +7,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from campaigns import media_use, welcome
+from campaigns.contents import media_use
 from campaigns.models import Channel, Content, Welcome
+from campaigns.welcome import welcome
 from console.site import BrandRequest, need, page, render, told
 from media import copies, keeping
 from media.models import Kept

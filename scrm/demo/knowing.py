@@ -8,8 +8,8 @@ from typing import Any
 from django.db.models import Count
 from django.utils import timezone
 
-from campaigns import welcome
 from campaigns.models import Welcome
+from campaigns.welcome import welcome
 from contacts.models import IdentityConflict, Merge
 from events.models import Event
 from scrm.demo.world import MiniProgram, World

@@ -7,10 +7,13 @@ from typing import Any
 
 from django.utils import timezone
 
-from campaigns import budget, content, pushes, sop
+from campaigns.budget import budget
+from campaigns.contents import contents
 from campaigns.models import Channel, Sop
-from campaigns.pushes import Draft, VariantDraft
-from campaigns.sop import Step
+from campaigns.pushes import pushes
+from campaigns.pushes.pushes import Draft, VariantDraft
+from campaigns.sop import sop
+from campaigns.sop.sop import Step
 from points import rules as earning
 from points.tiers import rules as member_tiers
 from scrm.demo.visitors import CATEGORIES
@@ -125,7 +128,9 @@ def _segment(name: str, tree: Mapping[str, Any]) -> int:
 
 
 def _content(name: str, channel: str, text: str, attachments: Sequence[Mapping[str, Any]] = ()) -> int:
-    made = content.save(name=name, channel=channel, text=text, attachments=attachments, actor=SYSTEM, at=timezone.now())
+    made = contents.save(
+        name=name, channel=channel, text=text, attachments=attachments, actor=SYSTEM, at=timezone.now()
+    )
     return int(made.pk)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from django.db.models import Count, Sum
 from django.utils import timezone
 
-from campaigns import pushes, results
+from campaigns.dispatch import results
 from campaigns.models import Batch, Delivery, DeliveryStatus, GroupDelivery, Push
+from campaigns.pushes import pushes
 from contacts.models import Contact, Follow, GroupChat, SyncRun
 from contacts.tasks import sync_corp
 from events import reactors

@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from campaigns import content, plan, pushes
+from campaigns.contents import contents
 from campaigns.models import Content, Delivery, Push, Reservation
+from campaigns.planning import plan
+from campaigns.pushes import pushes
 from contacts.models import Contact, Follow, GroupChat, GroupMember, Staff
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
@@ -52,7 +54,7 @@ class Orchard:
 
     def content(self, text: str = "会员日签到有礼", channel: str = "single", **fields: Any) -> Content:
         with brand_scope(self.brand_id):
-            return content.save(name=text[:20], channel=channel, text=text, actor=SYSTEM, at=self.at, **fields)
+            return contents.save(name=text[:20], channel=channel, text=text, actor=SYSTEM, at=self.at, **fields)
 
     def draft(self, **fields: Any) -> pushes.Draft:
         channel = fields.get("channel", "single")

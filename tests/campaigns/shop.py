@@ -8,8 +8,10 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from campaigns import confirm, dispatch, moments
+from campaigns.confirming import confirm
+from campaigns.dispatch import dispatch
 from campaigns.models import Batch, Channel, Delivery, Push
+from campaigns.moments import moments
 from contacts import sync
 from contacts.models import Follow, GroupChat, Staff
 from tenants.scope import brand_scope

@@ -7,8 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from django.db import connection
 
-from campaigns import budget, plan, pushes
+from campaigns.budget import budget
 from campaigns.models import Batch, Delivery, Push, Reservation
+from campaigns.planning import plan
+from campaigns.pushes import pushes
 from campaigns.reasons import Reason
 from scrm.lib.errors import Invalid
 from tenants.actors import SYSTEM

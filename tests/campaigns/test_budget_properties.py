@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from campaigns import budget
+from campaigns.budget import budget
 from campaigns.models import Push, Reservation
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from campaigns import confirm, pushes
+from campaigns.confirming import confirm
 from campaigns.models import Batch, Push
+from campaigns.pushes import pushes
 from scrm.lib.errors import Refused
 from tenants.actors import SYSTEM
 from tenants.models import AuditEntry

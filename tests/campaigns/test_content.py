@@ -2,7 +2,7 @@
 
 import pytest
 
-from campaigns import content
+from campaigns.contents import contents
 from campaigns.models import Content
 from scrm.lib.errors import Conflict, Invalid
 from tenants.actors import SYSTEM
@@ -22,7 +22,7 @@ PROGRAM = {
 def problems(text="你好", channel="single", attachments=(), name="会员日"):
     return {
         (error.field, error.code)
-        for error in content.check(name=name, channel=channel, text=text, attachments=attachments)
+        for error in contents.check(name=name, channel=channel, text=text, attachments=attachments)
     }
 
 
@@ -84,7 +84,7 @@ def test_what_wecom_would_refuse_is_named(given, problem):
 
 def test_the_message_says_by_how_much_and_what_to_do(orchard):
     with pytest.raises(Invalid) as refused, brand_scope(orchard.brand_id):
-        content.save(name="长", channel="single", text="a" * 4186, actor=SYSTEM, at=orchard.at)
+        contents.save(name="长", channel="single", text="a" * 4186, actor=SYSTEM, at=orchard.at)
 
     (error,) = refused.value.errors
     assert str(error.message) == "文案超出 186 字节。企业微信单条消息上限 4,000 字节（约 1,333 个汉字）。"
@@ -96,7 +96,7 @@ def test_the_message_says_by_how_much_and_what_to_do(orchard):
 def test_a_content_is_replaced_and_the_trail_keeps_both(orchard):
     said = orchard.content("旧")
     with brand_scope(orchard.brand_id):
-        content.save(name="新", channel="single", text="新", content_id=said.pk, actor=SYSTEM, at=orchard.at)
+        contents.save(name="新", channel="single", text="新", content_id=said.pk, actor=SYSTEM, at=orchard.at)
         assert Content.objects.get().text == "新"
         trail = AuditEntry.objects.filter(action="content.save").order_by("pk").last()
     assert (trail.before["text"], trail.after["text"]) == ("旧", "新")
@@ -109,7 +109,7 @@ def test_a_content_on_its_way_cannot_be_changed(orchard):
         said = Content.objects.get()
 
     with pytest.raises(Conflict) as refused, brand_scope(orchard.brand_id):
-        content.save(name="新", channel="single", text="新", content_id=said.pk, actor=SYSTEM, at=orchard.at)
+        contents.save(name="新", channel="single", text="新", content_id=said.pk, actor=SYSTEM, at=orchard.at)
 
     assert refused.value.problem_code == "content.in_use"
     assert push.name in str(refused.value.detail)

@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from campaigns import dispatch, pushes
+from campaigns.dispatch import dispatch
 from campaigns.models import Batch, Push
+from campaigns.pushes import pushes
 from contacts.models import Follow, Staff
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope

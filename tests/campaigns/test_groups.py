@@ -4,8 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from campaigns import audience, budget, pushes
+from campaigns.budget import budget
 from campaigns.models import Batch, GroupDelivery
+from campaigns.planning import audience
+from campaigns.pushes import pushes
 from contacts.models import GroupMember
 from tagging.models import Segment
 from tenants.actors import SYSTEM

@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from campaigns import attached, content, media_use, welcome
+from campaigns.contents import attached, contents, media_use
 from campaigns.models import Content, Welcome
-from campaigns.pushes import VariantDraft
+from campaigns.pushes.pushes import VariantDraft
+from campaigns.welcome import welcome
 from events.models import Event
 from media import copies, keeping, wanted
 from media.models import Copy, Kept
@@ -49,7 +50,7 @@ def shelf(cast, simulator) -> Shelf:
 
 def save(shelf, *attachments, channel="single", text="看图", **fields) -> Content:
     with brand_scope(shelf.brand_id):
-        return content.save(
+        return contents.save(
             name="图", channel=channel, text=text, attachments=attachments, actor=ALICE, at=shelf.shop.at, **fields
         )
 
@@ -295,7 +296,7 @@ def test_a_file_that_is_not_there_is_refused_when_saved(shelf, number):
 def test_another_brands_file_is_not_there(shelf):
     row = shelf.keep()
     with brand_scope(shelf.shop.cast.other.pk), pytest.raises(Invalid) as refused:
-        content.save(
+        contents.save(
             name="图", channel="single", text="", attachments=[attachment("image", row)], actor=ALICE, at=shelf.shop.at
         )
     assert [error.code for error in refused.value.errors] == ["content.media_missing"]

@@ -18,8 +18,8 @@ from django.db import connections
 from django.db.models import F
 from django.utils import timezone
 
-from campaigns import plan
 from campaigns.models import Batch, Push
+from campaigns.planning import plan
 from tenants.scope import brand_scope
 from tests.campaigns.shop import Shop
 

@@ -4,8 +4,10 @@ from collections import Counter
 
 import pytest
 
-from campaigns import confirm, moments, pushes
+from campaigns.confirming import confirm
 from campaigns.models import Batch, Delivery, Push
+from campaigns.moments import moments
+from campaigns.pushes import pushes
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 from tests.campaigns.shop import Shop

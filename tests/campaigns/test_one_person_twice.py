@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from campaigns import budget, results
-from campaigns.assignment import Assigned, of_one_person
+from campaigns.budget import budget
+from campaigns.dispatch import results
+from campaigns.experiments.assignment import Assigned, of_one_person
 from campaigns.models import Batch, Delivery, Reservation
 from console import outcomes
 from contacts import merging

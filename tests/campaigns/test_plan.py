@@ -5,9 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from campaigns import audience, budget, choose, plan, pushes
-from campaigns.forecast import minutes_for
+from campaigns.budget import budget
 from campaigns.models import Batch, BudgetPolicy, Delivery, Push, Reservation
+from campaigns.planning import audience, choose, plan
+from campaigns.planning.forecast import minutes_for
+from campaigns.pushes import pushes
 from contacts.models import Contact, Follow, Staff
 from tagging.models import Segment
 from tenants.actors import SYSTEM

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from campaigns import pushes, release
 from campaigns.models import Batch, Push, Variant
+from campaigns.pushes import pushes, release
 from contacts.models import Follow
 from scrm.lib.errors import Conflict, Invalid, NotFound
 from tenants.actors import SYSTEM

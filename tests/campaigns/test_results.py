@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
-from campaigns import pushes, results
+from campaigns.dispatch import results
 from campaigns.models import Batch, GroupDelivery, Push
+from campaigns.pushes import pushes
 from tenants.scope import brand_scope
 from tests.campaigns.shop import Shop
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from campaigns import sop
 from campaigns.models import Enrolment, Push, Sop, SopTouch, SopVersion
-from campaigns.sop import Step
+from campaigns.sop import sop
+from campaigns.sop.sop import Step
 from contacts.models import Contact
 from events import log, reactors
 from events.log import NewEvent

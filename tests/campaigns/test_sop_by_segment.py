@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from campaigns import sop
+from campaigns.sop import sop
 from events import log, reactors
 from events.log import NewEvent
 from events.models import ReactorCursor

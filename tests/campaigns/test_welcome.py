@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from campaigns import welcome
 from campaigns.models import Content, Welcome
+from campaigns.welcome import welcome
 from events.models import Event
 from scrm.lib.errors import Invalid
 from tenants.actors import Actor

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from campaigns import content, pushes
+from campaigns.contents import contents
 from campaigns.models import Delivery, Variant
+from campaigns.pushes import pushes
 from contacts import merging
 from contacts.models import Contact, Follow, GroupChat, GroupMember, Staff
 from contacts.oneid import identity
@@ -133,7 +134,7 @@ def _known(cast: Cast, full: int, actor: Actor, at: datetime) -> None:
     ledger.spend(contact_id=full, points=120, key="gift", note="兑换围兜", at=at - DAY)
     tree = {"all": [{"kind": "profile", "field": "name", "op": "contains", "value": "许"}]}
     segment = segments.save(name="许姓客户", tree=tree, actor=actor, at=at)
-    said = content.save(name="会员日", channel="single", text="会员日签到送积分", actor=actor, at=at)
+    said = contents.save(name="会员日", channel="single", text="会员日签到送积分", actor=actor, at=at)
     draft = pushes.Draft(
         name="会员日推送",
         channel="single",

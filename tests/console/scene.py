@@ -8,8 +8,9 @@ from typing import Any
 from django.core.files.base import ContentFile
 from django.utils import timezone
 
-from campaigns import content, pushes
+from campaigns.contents import contents
 from campaigns.models import Push
+from campaigns.pushes import pushes
 from contacts import merging
 from contacts.models import Contact
 from events import declared
@@ -60,7 +61,7 @@ def made(cast: Cast) -> Scene:
         tags.give(tag_id=tag.pk, contact_ids=[contact.pk], actor=alice, at=now)
         tree = {"all": [{"kind": "profile", "field": "name", "op": "contains", "value": "小满"}]}
         segment = segments.save(name="甲乙丙人群", tree=tree, actor=alice, at=now)
-        said = content.save(name="会员日", channel="single", text="会员日签到送积分", actor=alice, at=now)
+        said = contents.save(name="会员日", channel="single", text="会员日签到送积分", actor=alice, at=now)
         draft, scheduled = (_push(name, segment, said, alice, now) for name in ("草稿推送丁", "待发推送戊"))
         pushes.send(push_id=scheduled.pk, actor=alice, at=now)
         rule = rules.save(name="签到规则", event_type="sign_in", points=10, actor=alice, at=now)

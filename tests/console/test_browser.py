@@ -8,8 +8,9 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from campaigns import dispatch, plan, results
+from campaigns.dispatch import dispatch, results
 from campaigns.models import Batch, Push
+from campaigns.planning import plan
 from contacts import sync
 from contacts.models import Contact
 from tenants.actors import Actor

@@ -1,0 +1,1 @@
+"""Guides confirm what is sent: followed, reminded, taken back."""

@@ -1,0 +1,1 @@
+"""Control groups, and whose behaviour a comparison of groups counts."""

@@ -1,0 +1,86 @@
+"""A push with a maximum of recipients: who of those that could be written to is. A draw, so no age or shop is favoured.
+
+The plan has left everybody who could be written to as "over the maximum". They are drawn in a fixed random order, a
+few thousand at a time; the budget is asked again for them, since other pushes may have taken places meanwhile."""
+
+# What is put into the text is ours; values travel beside it as parameters.
+# ruff: noqa: S608
+
+from typing import Any
+
+from django.db import connection
+
+from campaigns.budget import budget
+from campaigns.experiments.assignment import draw_sql
+from campaigns.models import Channel
+from campaigns.planning.audience import Question
+from campaigns.planning.decide import Statement, budget_reason, spent
+from campaigns.reasons import Reason
+
+AT_ONCE = 10_000
+
+
+def some(*, question: Question, state: dict[str, Any]) -> bool:
+    """Plan the next few thousand; False when the maximum is reached or nobody is left. Scoped, under the budget's lock.
+
+    Keeps in `state` how many are planned (`chosen`)."""
+    wanted = min((question.push.max_recipients or 0) - state.get("chosen", 0), AT_ONCE)
+    keys = _drawn(question, wanted) if wanted > 0 else []
+    if not keys:
+        return False
+    planned = _confirm(question, keys)
+    if question.push.channel != Channel.GROUP:
+        budget.reserve_these(
+            push_id=question.push.pk,
+            priority=question.push.priority,
+            rules=question.rules,
+            contact_ids=keys,
+            at=question.at,
+        )
+    state["chosen"] = state.get("chosen", 0) + planned
+    return True
+
+
+def _drawn(question: Question, wanted: int) -> list[int]:
+    """The next keys of the draw, at most `wanted`. Those drawn before no longer wait."""
+    target = question.target
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT d.{target.key} FROM {target.table} d"
+            f" WHERE d.brand_id = %s AND d.push_id = %s AND d.status = 'suppressed' AND d.reason = 'over_max'"
+            f" ORDER BY {draw_sql('d.' + target.key)}, d.{target.key} LIMIT %s",
+            [question.brand_id, question.push.pk, question.push.pk, wanted],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _confirm(question: Question, keys: list[int]) -> int:
+    """Set the drawn ones to planned, or to suppressed where the budget now says no; returns how many are planned."""
+    target = question.target
+    made = Statement()
+    bound = question.push.channel != Channel.GROUP and question.rules.limited
+    made.add("WITH verdict AS MATERIALIZED (SELECT k AS key,")
+    if bound:
+        made.add("CASE")
+        budget_reason(made, question)
+        made.add("ELSE '' END AS reason FROM unnest(%s::bigint[]) AS k", keys)
+        spent(made, question, "k")
+    else:
+        made.add("'' AS reason FROM unnest(%s::bigint[]) AS k", keys)
+    made.add(")")
+    made.add(
+        f"UPDATE {target.table} d SET reason = v.reason, updated_at = %s,"
+        f" status = CASE v.reason WHEN '' THEN 'planned' ELSE 'suppressed' END"
+        f" FROM verdict v WHERE d.brand_id = %s AND d.push_id = %s AND d.{target.key} = ANY (%s)"
+        f" AND d.{target.key} = v.key AND d.reason = %s"
+        f" RETURNING d.reason",
+        question.at,
+        question.brand_id,
+        question.push.pk,
+        keys,
+        Reason.OVER_MAX,
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_nestloop = off")  # see campaigns.planning.batches
+        cursor.execute(made.text, made.params)
+        return sum(1 for (reason,) in cursor.fetchall() if not reason)

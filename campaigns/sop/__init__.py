@@ -1,0 +1,1 @@
+"""流程: steps that wait and send, begun by an event and ended by a goal."""
