@@ -34,8 +34,13 @@ class Embedded:
         """
         with self.state.locked():
             self.state.fill()
-            self.state.write()  # before any server is made with these passwords
-            running = [server.start() for server in self._servers()]
+            servers = self._servers()
+            for server in servers:
+                self.state.port(server.name)
+            # Before any server is made with these passwords, and runs on these ports: whoever is killed from here on,
+            # or finds that the second does not start, must find the first again.
+            self.state.write()
+            running = [server.start() for server in servers]
             if keep:
                 self.state.data["keep"] = True
             self._write()
@@ -55,8 +60,8 @@ class Embedded:
         self.state.path.mkdir(parents=True, exist_ok=True)
         with (self.state.path / "users.lock").open("a") as users:
             fcntl.flock(users, fcntl.LOCK_SH)
-            self.up()
             try:
+                self.up()
                 yield
             finally:
                 with self.state.locked():
@@ -95,8 +100,7 @@ class Embedded:
         if not self._home_link().exists():
             return {name: text if self._is_outside(name) else "stopped" for name, text in said.items()}
         for server in self._servers():
-            name = "postgres" if isinstance(server, Postgres) else "redis"
-            said[name] = f"running on port {self.state.port(name)}" if server.answers() else "stopped"
+            said[server.name] = f"running on port {self.state.port(server.name)}" if server.answers() else "stopped"
         return said
 
     def postgres(self) -> Postgres:

@@ -53,6 +53,8 @@ log_checkpoints = off
 class Postgres:
     """One cluster in `home`/postgres, run by user `uid`."""
 
+    name = "postgres"
+
     def __init__(self, *, state: State, home: Path, uid: int) -> None:
         self.state, self.home, self.uid = state, home, uid
         self.data = home / "postgres"

@@ -99,6 +99,7 @@ class State:
         ports = self.data["ports"]
         held = ports.pop(name)
         ports[name] = free_port(held + 1, taken={held, *ports.values()})
+        self.write()  # before anything runs there: a start that is killed must not forget it
         print(f"Port {held} is in use by another program: {name} now uses {ports[name]}.", flush=True)
         return int(ports[name])
 
@@ -106,7 +107,7 @@ class State:
 def preferred_port(name: str) -> int:
     """`ORCHARD_WEB_PORT` and its like, else the usual one."""
     given = os.environ.get(f"ORCHARD_{name.upper()}_PORT")
-    if given and not given.isdigit():
+    if given and not given.isdecimal():
         raise RuntimeProblem(f"ORCHARD_{name.upper()}_PORT is {given!r}: it must be a port number.")
     return int(given) if given else PREFERRED_PORTS[name]
 

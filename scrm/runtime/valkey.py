@@ -19,6 +19,8 @@ START_PATIENCE_SECONDS = 30
 class Valkey:
     """One server in `home`/redis, run by user `uid`."""
 
+    name = "redis"
+
     def __init__(self, *, state: State, home: Path, uid: int) -> None:
         self.state, self.home, self.uid = state, home, uid
         self.data = home / "redis"

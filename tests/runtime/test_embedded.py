@@ -87,10 +87,15 @@ def test_a_stale_lock_file_that_names_a_living_stranger(machine):
     assert machine.sql("SELECT 1") == "1"
 
 
-def test_a_half_made_data_directory_is_made_again(machine):
+def test_a_half_made_data_directory_is_made_again_and_a_start_that_fails_halfway_leaves_no_server(machine):
     machine.runtime("up")
     machine.runtime("down")
     home = (machine.path / "services").resolve()
+    (home / "redis").rename(home / "redis.away")
+    (home / "redis").write_text("no directory: the second server does not start")
+    machine.runtime("run", "--", "true", status=1)
+    assert machine.servers("postgres") == []
+    (home / "redis").unlink()
     # What a kill in the middle of initdb leaves: no directory by the real name.
     (home / "postgres").rename(home / "postgres.new")
     (home / "postgres.new" / "PG_VERSION").unlink()
