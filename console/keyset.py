@@ -6,6 +6,8 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from console.numbers import whole
+
 ROWS = 50
 
 
@@ -20,7 +22,7 @@ class Shown:
 
 def page_of(rows: QuerySet[Any], query: Mapping[str, str], *, size: int = ROWS) -> Shown:
     """The page that `before` or `after` in the query string ask for. One query; numbers only as keys."""
-    before, after = _number(query.get("before", "")), _number(query.get("after", ""))
+    before, after = whole(query.get("before", "")), whole(query.get("after", ""))
     if after is not None:
         shown = list(rows.filter(pk__gt=after).order_by("pk")[: size + 1])
         newer, shown = len(shown) > size, shown[:size][::-1]
@@ -31,7 +33,3 @@ def page_of(rows: QuerySet[Any], query: Mapping[str, str], *, size: int = ROWS) 
         older, shown = len(shown) > size, shown[:size]
         newer = before is not None
     return Shown(shown, shown[-1].pk if shown and older else None, shown[0].pk if shown and newer else None)
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isdigit() and len(text) < 19 else None

@@ -78,7 +78,7 @@ def _todo() -> list[dict[str, Any]]:
     conflicts = IdentityConflict.objects.filter(resolved_at=None)[:100].count()
     if conflicts:
         text = ngettext("%(n)d 处身份冲突待核对", "%(n)d 处身份冲突待核对", conflicts) % {"n": conflicts}
-        todo.append(_line("partial", "hub", text, reverse("admin:contacts"), _("查看")))
+        todo.append(_line("partial", "hub", text, reverse("admin:oneid-conflicts"), _("核对")))
     for push_id, name in _pushes_with("created"):
         text = _("推送「%(name)s」在等导购确认") % {"name": name}
         todo.append(_line("waiting", "hourglass_top", text, reverse("admin:push", args=[push_id]), _("查看")))

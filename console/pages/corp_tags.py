@@ -7,7 +7,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from console.site import BrandRequest, need, page, render, told
+from console.numbers import whole
+from console.site import BrandRequest, need, page, render, told, told_problem
 from scrm.lib import errors
 from tagging.corp import corp_tags
 from tagging.models import CorpTag, Segment, Tag, TagLibrary
@@ -37,8 +38,7 @@ def _change(request: BrandRequest) -> HttpResponse:
     form, now = request.POST, timezone.now()
 
     def number(name: str) -> int:
-        text = form.get(name, "")
-        return int(text) if text.isdigit() and len(text) < 19 else 0
+        return whole(form.get(name)) or 0
 
     what = form.get("what")
     who: dict[str, Any] = {"actor": request.actor, "at": now}
@@ -59,5 +59,5 @@ def _change(request: BrandRequest) -> HttpResponse:
             )
             told(request, _("标签同步已开启。") if is_on else _("标签同步已关闭，两边已有的标签都保留。"))
     except errors.Conflict as refusal:
-        told(request, f"{refusal.detail}{refusal.remedy}")
+        told_problem(request, refusal)
     return HttpResponseRedirect(reverse("admin:corp-tags"))

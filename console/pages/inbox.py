@@ -18,6 +18,7 @@ from wecom.tasks import drain_inbox
 
 REPLAYABLE = (InboxItem.Status.FAILED, InboxItem.Status.IGNORED, InboxItem.Status.PENDING)
 """of which all may be replayed at once: what failed, what a newer version may know, what waits for its next try"""
+MOST_COUNTED = 1000
 
 
 @page("inbox/", name="inbox", needs=Capability.SYNC)
@@ -35,7 +36,7 @@ def items(request: BrandRequest) -> HttpResponse:
         "event": event,
         "statuses": InboxItem.Status.choices,
         "events": {**({event: event} if event else {}), **words.CALLBACKS}.items(),
-        "failed": InboxItem.objects.filter(status=InboxItem.Status.FAILED).exists(),
+        "failed": _failed(event),
         "refused": troubles.refused_callbacks(at=timezone.now()),
         "kept_days": inbox.KEPT.days,
         "reconciled": reconcile.mended(at=timezone.now()),
@@ -69,3 +70,11 @@ def replay(request: BrandRequest, item_id: int) -> HttpResponse:
         drain_inbox.delay_on_commit(brand_id=request.brand.pk)
         told(request, _("已放回待处理，几秒内会重新处理。"))
     return HttpResponseRedirect(reverse("admin:inbox"))
+
+
+def _failed(event: str) -> str:
+    """How many have failed, of the event if one is named: a number, `1,000+`, or nothing. A look at the first rows."""
+    rows = InboxItem.objects.filter(status=InboxItem.Status.FAILED)
+    rows = rows.filter(event=event) if event else rows
+    number = len(rows.values_list("pk")[: MOST_COUNTED + 1])
+    return f"{MOST_COUNTED:,}+" if number > MOST_COUNTED else f"{number:,}" if number else ""

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
+from console.numbers import whole
 from console.site import BrandRequest, page, render, told
 from scrm.lib import errors
 from tenants import keys
@@ -21,13 +22,12 @@ def key_list(request: BrandRequest) -> HttpResponse:
     """The list; POST makes a key and shows it this once."""
     context: dict[str, Any] = {}
     if request.method == "POST":
-        per_minute = request.POST.get("per_minute", "")
         try:
             made = keys.make(
                 brand_id=request.brand.pk,
                 name=request.POST.get("name", "")[:100],
                 scopes=request.POST.getlist("scopes"),
-                per_minute=int(per_minute) if per_minute.isdigit() else 0,
+                per_minute=whole(request.POST.get("per_minute")) or 0,
                 actor=request.actor,
                 at=timezone.now(),
             )

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from console.numbers import whole
 from console.site import BrandRequest, page, render, told, told_problem
 from contacts.models import Store
 from scrm.lib import errors
@@ -76,6 +77,5 @@ def change(request: BrandRequest, seat_id: int) -> HttpResponse:
 
 def _store(text: str) -> int | None:
     """The store of this brand that the form names; another brand's is a NotFound."""
-    if not text.isdigit():
-        return None
-    return errors.found(Store.objects.filter(pk=int(text))).pk
+    number = whole(text)
+    return None if number is None else errors.found(Store.objects.filter(pk=number)).pk

@@ -6,6 +6,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from console.brand_path import outside_brand
+from console.numbers import whole
 from console.site import BrandRequest, page, part, render, told_problem
 from scrm.lib import errors
 from tenants.roles import Capability
@@ -18,8 +19,7 @@ MANAGE = Capability.MANAGE_CREDENTIALS
 @page("wecom/authorise/", name="corp-authorise", needs=MANAGE, methods=("POST",), own_scopes=True)
 def ask(request: BrandRequest) -> HttpResponse:
     """Make a link of a suite."""
-    typed = request.POST.get("suite", "")
-    suite_id = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 15 else 0
+    suite_id = whole(request.POST.get("suite")) or 0
     try:
         with outside_brand():
             link = authorise.make_link(

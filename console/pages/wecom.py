@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
 from console.brand_path import outside_brand
+from console.numbers import whole
 from console.site import BrandRequest, page, part, render, told, told_problem
 from contacts.models import SyncRun
 from contacts.tasks import sync_corp
@@ -23,7 +24,7 @@ from wecom.provider.calls import has_ticket
 
 READ, MANAGE = Capability.READ_SETTINGS, Capability.MANAGE_CREDENTIALS
 SECRETS = ("secret", "callback_token", "callback_aes_key")
-MOST_DIGITS = 15
+LARGEST_AGENT = 10**14
 
 
 @page("wecom/", name="wecom", needs=READ)
@@ -233,8 +234,7 @@ def disconnect(request: BrandRequest, corp_id: int) -> HttpResponse:
 
 
 def _agent_id(request: BrandRequest) -> int:
-    typed = request.POST.get("agent_id", "").strip()
-    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < MOST_DIGITS else 0
+    return whole(request.POST.get("agent_id"), most=LARGEST_AGENT) or 0
 
 
 def _back(corp_id: int) -> HttpResponse:

@@ -83,22 +83,6 @@ def signed(value: int) -> str:
 
 
 @register.filter
-def short(value: int | None) -> str:
-    """A figure on a card: 1.2 万, 3.45 亿; in English 12K, 345M."""
-    if value is None:
-        return NOTHING
-    if (translation.get_language() or "").startswith("zh"):
-        for size, unit, digits in ((10**8, "亿", 2), (10**4, "万", 1)):
-            if abs(value) >= 10 * size if size == 10**4 else abs(value) >= size:
-                return f"{value / size:,.{digits}f} {unit}"
-        return f"{value:,}"
-    for size, unit in ((10**6, "M"), (10**3, "K")):
-        if abs(value) >= 10 * size:
-            return f"{value / size:,.1f}{unit}"
-    return f"{value:,}"
-
-
-@register.filter
 def money(fen: int | None) -> str:
     """Yuan from fen."""
     return NOTHING if fen is None else f"¥{fen / 100:,.2f}".removesuffix(".00")
@@ -243,12 +227,6 @@ def points_reason(code: str) -> str:
 def readable(value: Any) -> str:
     """JSON for people to read."""
     return json.dumps(value, ensure_ascii=False)
-
-
-@register.filter
-def item(mapping: dict[str, Any], key: str) -> Any:
-    """One entry of a mapping."""
-    return mapping.get(key, "")
 
 
 @register.filter

@@ -78,11 +78,35 @@
     }
   });
 
+  // A form is sent once: the second click of a double click finds it on its way. Coming back to the page frees it.
+  on("submit", "form", (event, form) => {
+    if (event.defaultPrevented || form.method !== "post") return;
+    if (form.hasAttribute("aria-busy")) event.preventDefault();
+    else form.setAttribute("aria-busy", "true");
+  });
+  addEventListener("pageshow", () => document.querySelectorAll("form[aria-busy]").forEach((form) => form.removeAttribute("aria-busy")));
+
+  // What stands below a field, its error first, is read out with it.
+  let notes = 0;
+  const describe = (field) => {
+    const control = field.querySelector("input:not([type=hidden]):not([type=radio]):not([type=checkbox]), select, textarea");
+    if (!control) return;
+    const said = [...field.querySelectorAll(".error, .help, .o-note")].filter((note) => note.closest(".o-field") === field);
+    said.forEach((note) => { note.id ||= `note-${(notes += 1)}`; });
+    if (said.length) control.setAttribute("aria-describedby", said.sort((a, b) => b.matches(".error") - a.matches(".error")).map((note) => note.id).join(" "));
+    if (field.matches(".bad")) control.setAttribute("aria-invalid", "true");
+  };
+
   const settle = (root) => {
     root.querySelectorAll?.("[data-bytes]").forEach(count);
     root.querySelectorAll?.("form").forEach(choices);
+    root.querySelectorAll?.(".o-field").forEach(describe);
   };
-  document.addEventListener("DOMContentLoaded", () => settle(document));
+  document.addEventListener("DOMContentLoaded", () => {
+    settle(document);
+    // A page that refused what was typed begins at the first field that is wrong.
+    document.querySelector(".o-field.bad :is(input:not([type=hidden]), select, textarea)")?.focus();
+  });
   document.addEventListener("htmx:afterSwap", (event) => settle(event.target));
   // Logging out forgets what the browser kept of the pages.
   on("submit", "#logout-form, [data-logout]", () => { localStorage.removeItem("htmx-history-cache"); });
