@@ -2,7 +2,7 @@ from django.apps import AppConfig
 
 
 class ScrmConfig(AppConfig):
-    """Holds the commands that need the whole house: up, demo, backup, restore."""
+    """Holds the commands that need the whole house: up, backup, restore."""
 
     name = "scrm"
 

@@ -71,6 +71,7 @@ INSTALLED_APPS = [
     "campaigns",
     "webhooks",
     "console",
+    "demo",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

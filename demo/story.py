@@ -14,12 +14,12 @@ from campaigns.models import Batch, Delivery, DeliveryStatus, GroupDelivery, Pus
 from campaigns.pushes import pushes
 from contacts.models import Contact, Follow, GroupChat, SyncRun
 from contacts.tasks import sync_corp
+from demo import knowing, people, plans, visitors
+from demo.screen import Screen
+from demo.world import MiniProgram, World
 from events import reactors
 from events.models import Event
 from points.models import PointsEntry
-from scrm.demo import knowing, people, plans, visitors
-from scrm.demo.screen import Screen
-from scrm.demo.world import MiniProgram, World
 from tagging.models import ContactTag
 from tenants.actors import SYSTEM
 from tenants.models import Brand

@@ -11,8 +11,8 @@ from django.utils import timezone
 from campaigns.models import Welcome
 from campaigns.welcome import welcome
 from contacts.models import IdentityConflict, Merge
+from demo.world import MiniProgram, World
 from events.models import Event
-from scrm.demo.world import MiniProgram, World
 from tagging.models import Segment
 from tagging.rules import lifecycle
 from tagging.segments import memberships, segments

@@ -10,10 +10,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from scrm.demo import people
-from scrm.demo.screen import Screen
-from scrm.demo.story import SIMULATOR, Story, StoryFailed
-from scrm.demo.world import World
+from demo import people
+from demo.screen import Screen
+from demo.story import SIMULATOR, Story, StoryFailed
+from demo.world import World
 from scrm.runtime.state import RuntimeProblem
 from scrm.runtime.supervisor import Stack
 

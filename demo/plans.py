@@ -14,9 +14,9 @@ from campaigns.pushes import pushes
 from campaigns.pushes.pushes import Draft, VariantDraft
 from campaigns.sop import sop
 from campaigns.sop.sop import Step
+from demo.visitors import CATEGORIES
 from points import rules as earning
 from points.tiers import rules as member_tiers
-from scrm.demo.visitors import CATEGORIES
 from tagging import tags
 from tagging.models import Tag
 from tagging.rules import rules
