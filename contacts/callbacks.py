@@ -22,7 +22,7 @@ from tenants.scope import brand_scope
 from wecom import inbox
 from wecom.client import WeComClient, client_for
 from wecom.errors import Rejected, WeComError
-from wecom.inbox import CallbackEvent
+from wecom.inbox import CallbackEvent, NotYet
 from wecom.models import Corp
 from wecom.types import ContactDetail, FollowedContact, GroupDetail
 
@@ -41,10 +41,6 @@ READERS = 4
 Handler = Callable[[CallbackEvent], None]
 Failures = dict[int, Exception]
 """by item id"""
-
-
-class NotYet(Exception):
-    """WeCom does not show what its event told: the inbox tries again."""
 
 
 def register() -> None:
@@ -69,7 +65,8 @@ def on_contacts(events: Sequence[CallbackEvent]) -> Failures:
     told = [event for event in events if event.change_type in READ | LOST.keys() and _is_whole(event, failed)]
     if not told:
         return failed
-    readable = [event for event in told if event.change_type in READ]
+    begun_late = _ended_before_begun(told)
+    readable = [event for event in told if event.change_type in READ] + begun_late
     read_at = timezone.now()
     details = _read_all(readable, failed)
     fine = [event for event in readable if event.item_id not in failed]
@@ -85,10 +82,10 @@ def on_contacts(events: Sequence[CallbackEvent]) -> Failures:
             except Exception as failure:  # whatever it is, it is this item's
                 failed[event.item_id] = failure
     for event in fine:
-        follows_of = details[event.text("ExternalUserID")]
-        if event.change_type == "add_external_contact" and not _shows(follows_of, event) and _is_fresh(event):
+        is_expected = event.change_type == "add_external_contact" or event in begun_late
+        if is_expected and not _shows(details[event.text("ExternalUserID")], event) and _is_fresh(event):
             failed.setdefault(event.item_id, NotYet("the friendship is not shown yet"))
-    _lose([event for event in told if event.change_type in LOST])
+    _lose([event for event in told if event.change_type in LOST and event.item_id not in failed])
     _tell_failed_transfers([event for event in fine if event.change_type == "transfer_fail"])
     return failed
 
@@ -195,6 +192,27 @@ def _lose(events: Sequence[CallbackEvent]) -> None:
             ]
             if losses:
                 follows.lose(losses=losses, by=by, at=timezone.now())
+
+
+def _ended_before_begun(events: Sequence[CallbackEvent]) -> list[CallbackEvent]:
+    """Those by which customers ended friendships that are not alive by our rows: their beginning is told late.
+
+    WeCom goes on listing such a customer, so that the beginning, when it comes, would make the friendship live for
+    good. Reading the customer now begins it, and then it ends."""
+    ended = [event for event in events if event.change_type == "del_follow_user"]
+    if not ended:
+        return []
+    with brand_scope(events[0].brand_id):
+        staff = _staff_of(ended)
+        rows = Follow.objects.filter(staff__in=staff.values(), lost_at=None)
+        alive = set(
+            rows.filter(external_userid__in=[event.text("ExternalUserID") for event in ended]).values_list(
+                "staff_id", "external_userid"
+            )
+        )
+    return [
+        event for event in ended if (staff.get(event.text("UserID").lower()), event.text("ExternalUserID")) not in alive
+    ]
 
 
 def _lost_by(event: CallbackEvent) -> Follow.LostBy:

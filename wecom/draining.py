@@ -11,11 +11,12 @@ from itertools import groupby, takewhile
 
 from django.db import connection
 from django.db.models import F, QuerySet
+from django.db.models.functions import Least
 
 from tenants.scope import brand_scope
 from wecom import inbox
 from wecom.errors import Misconfigured, StillDispatching, Throttled, Unreachable, WeComError
-from wecom.inbox import CallbackEvent, ManyHandler, OneByOne
+from wecom.inbox import CallbackEvent, ManyHandler, NotYet, OneByOne
 from wecom.models import Corp, InboxItem
 
 logger = logging.getLogger("wecom")
@@ -194,7 +195,7 @@ def _postpone(event: CallbackEvent, failure: Exception, attempts: int, at: datet
     """Due again later. What only waits for WeCom or an operator never gives up; the rest ends as failed. Scoped."""
     patient = isinstance(failure, Unreachable | Throttled | Misconfigured | StillDispatching)
     ids = {"brand": event.brand_id, "item": event.item_id, "event": event.event}
-    if patient:
+    if patient or isinstance(failure, NotYet):
         logger.info("wecom.inbox.postponed", extra={**ids, "reason": str(failure)})
     else:
         logger.error("wecom.inbox.failed", extra=ids, exc_info=failure)
@@ -213,8 +214,11 @@ def _postpone(event: CallbackEvent, failure: Exception, attempts: int, at: datet
 
 
 def _put_back(events: Sequence[CallbackEvent], at: datetime) -> None:
+    """Due again, at their place before those that came later."""
     with brand_scope(events[0].brand_id):
-        _rows(event.item_id for event in events).update(due_at=at, attempts=F("attempts") - 1, begun=F("begun") - 1)
+        _rows(event.item_id for event in events).update(
+            due_at=Least(F("received_at"), at), attempts=F("attempts") - 1, begun=F("begun") - 1
+        )
 
 
 def _rows(ids: object) -> QuerySet[InboxItem]:

@@ -87,6 +87,10 @@ class CallbackEvent:
         return [str(row) for row in rows] if isinstance(rows, list) else [str(rows)] if rows else []
 
 
+class NotYet(Exception):
+    """WeCom does not show yet what its callback told (reference §4.3): a handler raises it to be called again."""
+
+
 Handler = Callable[[CallbackEvent], None]
 ManyHandler = Callable[[Sequence[CallbackEvent]], Mapping[int, Exception]]
 """some events of one brand in the order they came -> what failed, by item id"""
@@ -317,7 +321,7 @@ def replay_all(*, status: str, event: str = "", at: datetime) -> int:
 
 def _replayable(at: datetime) -> QuerySet[InboxItem]:
     """Not those that are due: they are being handled, or next in line. A failed try puts the time of the next ahead."""
-    waits_for_a_try = Q(due_at__gt=at) & ~Q(error="")
+    waits_for_a_try = Q(due_at__gt=at, begun=0) & ~Q(error="")
     return InboxItem.objects.filter(~Q(status=InboxItem.Status.PENDING) | waits_for_a_try)
 
 

@@ -144,6 +144,55 @@ def test_a_friend_who_comes_back_is_revived(synced, simulator):
     assert len(synced.events("friend_added")) == 1
 
 
+def test_an_end_that_is_told_before_its_beginning_is_the_end(synced, simulator):
+    """The beginning waited while WeCom was busy, say; WeCom lists a customer who deleted the guide for ever."""
+    userid = guide_of(synced)
+    person = simulator.act("scan", userid=userid)
+    pair = {"UserID": userid, "ExternalUserID": person["external_userid"]}
+    added_at = synced.now()
+    simulator.act("delete_follow", userid=userid, external_userid=person["external_userid"], by="customer")
+
+    synced.tell(CONTACT, "del_follow_user", told_at=added_at + timedelta(seconds=1), **pair)
+    synced.tell(CONTACT, "add_external_contact", told_at=added_at, **pair)
+
+    follow = synced.follow(userid, person["external_userid"])
+    assert (follow.lost_by, follow.lost_at is None) == ("contact", False)
+    assert (len(synced.events("friend_added")), len(synced.events("friend_lost"))) == (1, 1)
+
+
+def test_a_second_end_that_is_told_before_its_beginning_is_the_end(synced, simulator):
+    userid, external, _created = sorted(synced.listed())[0]
+    pair = {"UserID": userid, "ExternalUserID": external}
+    simulator.act("delete_follow", userid=userid, external_userid=external, by="customer")
+    synced.tell(CONTACT, "del_follow_user", told_at=synced.now() - timedelta(hours=1), **pair)
+    simulator.act("scan", userid=userid, external_userid=external)
+    again_at = synced.now()
+    simulator.act("delete_follow", userid=userid, external_userid=external, by="customer")
+
+    synced.tell(CONTACT, "del_follow_user", told_at=again_at + timedelta(seconds=1), **pair)
+    synced.tell(CONTACT, "add_external_contact", told_at=again_at, **pair)
+
+    follow = synced.follow(userid, external)
+    assert follow.lost_at == (again_at + timedelta(seconds=1)).replace(microsecond=0)
+    assert len(synced.events("friend_lost")) == 2
+
+
+def test_an_end_whose_beginning_wecom_does_not_show_yet_waits_for_it(synced, simulator):
+    userid = guide_of(synced)
+    person = simulator.act("scan", userid=userid)
+    pair = {"UserID": userid, "ExternalUserID": person["external_userid"]}
+    simulator.act("delete_follow", userid=userid, external_userid=person["external_userid"], by="customer")
+    ended_at = synced.now() + timedelta(seconds=1)
+    simulator.post("/_sim/switches", {"stale_detail_seconds": 60})
+    with pytest.raises(callbacks.NotYet):
+        synced.tell(CONTACT, "del_follow_user", told_at=ended_at, **pair)
+    simulator.post("/_sim/switches", {"stale_detail_seconds": 0})
+
+    synced.tell(CONTACT, "del_follow_user", told_at=ended_at, **pair)
+
+    assert synced.follow(userid, person["external_userid"]).lost_by == "contact"
+
+
 def test_people_come_and_go_in_a_group(synced, simulator):
     with synced.scope():
         group = GroupChat.objects.get()

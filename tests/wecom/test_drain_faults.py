@@ -9,6 +9,7 @@ from datetime import timedelta
 from django.db import connection, connections
 from django.utils import timezone
 
+from scrm.lib.errors import Conflict
 from tenants.scope import brand_scope
 from tests.wecom.conftest import connected
 from tests.wecom.test_callbacks import drain
@@ -158,6 +159,44 @@ def test_a_flood_gives_the_worker_back_after_its_turn(link, heard, monkeypatch):
     tasks.drain_inbox(brand_id=link.brand_id)
 
     assert list(statuses(link).values()).count(Status.DONE) == draining.CLAIMED_AT_ONCE
+
+
+def test_what_a_slow_drain_puts_back_keeps_its_place(link, heard):
+    seen, now = [], [timezone.now()]
+
+    def slow(event):
+        if not seen:
+            now[0] += draining.HURRY + timedelta(seconds=1)
+            fill(link, [9], now[0] - timedelta(seconds=1))
+        seen.append(event.text("UserID"))
+
+    inbox.register(EVENT, slow)
+    fill(link, range(3), now[0])
+    for _portion in range(2):
+        draining.drain_some(brand_id=link.brand_id, clock=lambda: now[0])
+
+    assert seen == ["m0", "m1", "m2", "m9"]
+
+
+def test_what_is_in_hand_is_not_replayed_beside_it(link, heard):
+    at, refused = timezone.now(), []
+
+    def handler(event):
+        with brand_scope(link.brand_id):
+            try:
+                inbox.replay(event.item_id, at=at)
+            except Conflict:
+                refused.append(event.item_id)
+        raise KeyError("Name")
+
+    inbox.register(EVENT, handler)
+    fill(link, [1], at)
+    drain(link, at)
+    drain(link, at + timedelta(minutes=1))  # its second try: the first has left an error
+
+    assert len(refused) == 2
+    with brand_scope(link.brand_id):
+        inbox.replay(refused[0], at=at)
 
 
 def test_two_beats_wake_one_drain(link, heard):
