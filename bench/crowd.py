@@ -2,15 +2,17 @@
 
     with Crowd(corps=[(corpid, secret)] * 8, lasts=3, WECOM_API_BASE=…) as crowd:
         crowd.go()
-        told = crowd.told()
+        told = crowd.told()  # or crowd.enough() before it, to end earlier
 
 `python -m bench.crowd` is the other end."""
 
 import json
+import mmap
 import os
 import resource
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -56,8 +58,15 @@ class Crowd:
 
     def go(self) -> None:
         """Let all of them begin together."""
+        self._say("go")
+
+    def enough(self) -> None:
+        """Let all of them end after the call under way, however long they were to last."""
+        self._say("enough")
+
+    def _say(self, word: str) -> None:
         if self._process.stdin:
-            self._process.stdin.write("go\n")
+            self._process.stdin.write(f"{word}\n")
             self._process.stdin.flush()
 
     def told(self) -> list[Told]:
@@ -74,8 +83,8 @@ class Crowd:
                 pipe.close()
 
 
-def _call(corpid: str, secret: str, lasts: float) -> Told:
-    """Ask for the guides again and again, waiting when told to."""
+def _call(corpid: str, secret: str, lasts: float, enough: mmap.mmap) -> Told:
+    """Ask for the guides again and again, waiting when told to, until the time is over or somebody says `enough`."""
     from wecom import errors
     from wecom.client import WeComClient
 
@@ -92,7 +101,7 @@ def _call(corpid: str, secret: str, lasts: float) -> Told:
             time.sleep(limit.retry_after)
         except errors.WeComError as error:
             told.failed.append(str(error))
-        if time.monotonic() >= until:
+        if enough[0] or time.monotonic() >= until:
             break
     told.cpu_seconds = round(time.process_time() - began, 3)
     told.peak_mib = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
@@ -107,24 +116,31 @@ def _main(corps: list[tuple[str, str]], lasts: float) -> None:
     import wecom.client  # noqa: F401 - loaded once, before the fork
 
     begin, starter = os.pipe()
+    enough = mmap.mmap(-1, 1)  # shared with those forked below
     ends = []
     for corpid, secret in corps:
         end, out = os.pipe()
         if os.fork() == 0:
             os.close(starter)
             os.read(begin, 1)  # everybody wakes when the parent closes its end
-            os.write(out, json.dumps(asdict(_call(corpid, secret, lasts))).encode())
+            os.write(out, json.dumps(asdict(_call(corpid, secret, lasts, enough))).encode())
             os._exit(0)
         os.close(out)
         ends.append(end)
     print("ready", flush=True)
     sys.stdin.readline()
     os.close(starter)
+    threading.Thread(target=_listen, args=(enough,), daemon=True).start()
     told = []
     for end in ends:
         with os.fdopen(end) as result:
             told.append(json.loads(result.read()))
     print(json.dumps(told), flush=True)
+
+
+def _listen(enough: mmap.mmap) -> None:
+    if sys.stdin.readline() == "enough\n":
+        enough[0] = 1
 
 
 if __name__ == "__main__":

@@ -146,10 +146,10 @@ def test_from_log_in_to_the_result_of_a_push(page, server, live_cast, friends, w
 
     # The page follows by itself what guides and WeCom do.
     carry_out(live_cast.other.pk, friends, wecom, push_id)
-    page.wait_for_selector("#delivered", timeout=15_000)
+    page.wait_for_selector("#delivered", timeout=60_000)
     delivered = len(wecom.journal(kind="single"))
     assert delivered > 0
-    page.wait_for_selector(f"#delivered[data-delivered='{delivered}']", timeout=15_000)
+    page.wait_for_selector(f"#delivered[data-delivered='{delivered}']", timeout=60_000)
     page.click("#delivered")
     page.wait_for_url(re.compile(r"/people/\?status=delivered"))
     assert page.locator("tbody tr").count() == delivered

@@ -53,7 +53,7 @@ def test_an_operators_picture_reaches_the_customers_phone(page, server, live_cas
     page.wait_for_selector("#result img[alt='海报.png']")
 
     carry_out(brand.pk, friends, wecom, push_id)
-    page.wait_for_selector("#delivered", timeout=15_000)
+    page.wait_for_selector("#delivered", timeout=60_000)
     page.wait_for_selector("#result img[alt='海报.png']")
     rows = wecom.journal(kind="single")
     assert rows

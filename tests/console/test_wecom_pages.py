@@ -57,7 +57,7 @@ def fill(page: Any, corp: dict[str, Any], secret: str, agent: int | None = None)
 
 def until(holds: Callable[[], object]) -> None:
     """Wait for what the simulator sends by itself."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline
 

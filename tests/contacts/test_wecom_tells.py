@@ -16,7 +16,7 @@ from wecom import corps, draining
 from wecom.models import Corp, InboxItem
 from wecom.simulator.testing import Simulator
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 @pytest.fixture

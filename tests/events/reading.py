@@ -1,6 +1,7 @@
 """Reactors for tests, and people who write the log from threads of their own."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -68,7 +69,8 @@ def in_thread(act: Callable[[], None]) -> threading.Thread:
 
 def wait_until_locked(pid: int) -> None:
     """Poll until the backend waits for a lock; asks on the caller's connection."""
-    for _ in range(2_000):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         with connection.cursor() as cursor:
             cursor.execute("SELECT wait_event_type FROM pg_stat_activity WHERE pid = %s", [pid])
             row = cursor.fetchone()

@@ -49,10 +49,10 @@ def test_how_long_the_horizon_has_stood_still(live_cast):
         with brand_scope(live_cast.brand.id):
             log.write([event("share", NOON, 1)], at=NOON)
             wrote.set()
-            may_commit.wait(30)
+            may_commit.wait(60)
 
     thread = in_thread(slow_writer)
-    assert wrote.wait(20)
+    assert wrote.wait(60)
     with brand_scope(live_cast.other.id):
         log.write([event("share", NOON, 1)], at=NOON)  # somebody waits for the slow one
     try:

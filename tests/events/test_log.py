@@ -143,16 +143,16 @@ def test_an_event_written_while_its_person_is_being_recognised_is_not_left_behin
 
             attach(claims=[Claim((UNION,))], at=NOON)
             identity_stored.set()
-            event_waits.wait(20)
+            event_waits.wait(60)
 
     def send() -> None:
-        identity_stored.wait(20)
+        identity_stored.wait(60)
         with brand_scope(brand_id):
             pids.append(backend_pid())
             log.write([event("sign_in", NOON, identity=UNION)], at=NOON)
 
     threads = [in_thread(recognise), in_thread(send)]
-    identity_stored.wait(20)
+    identity_stored.wait(60)
     while not pids:
         threading.Event().wait(0.005)
     try:
@@ -176,12 +176,12 @@ def test_a_person_recognised_while_their_event_is_being_written_gets_it(live_cas
         with brand_scope(brand_id):
             log.write([event("sign_in", NOON, identity=UNION)], at=NOON)
             event_written.set()
-            linker_waits.wait(20)
+            linker_waits.wait(60)
 
     def recognise() -> None:
         from contacts.oneid.identity import Claim, attach
 
-        event_written.wait(20)
+        event_written.wait(60)
         with brand_scope(brand_id):
             pids.append(backend_pid())
             attach(claims=[Claim((UNION,))], at=NOON)
@@ -212,7 +212,7 @@ def test_two_senders_of_the_same_events_do_not_deadlock(live_cast):
 
     def send(step: int, turn: int) -> None:
         events = [event("sign_in", NOON, 1, id=made_id(turn, n)) for n in range(count)][::step]
-        both_ready.wait(20)
+        both_ready.wait(60)
         with brand_scope(brand_id):
             results.append(log.write(events, at=NOON).written)
 

@@ -106,10 +106,10 @@ def test_a_transaction_that_commits_late_is_not_skipped(live_cast, heard):
         with brand_scope(brand_id):
             log.write([event("sign_in", NOON, 1, id=late)], at=NOON)
             wrote.set()
-            may_commit.wait(20)
+            may_commit.wait(60)
 
     thread = in_thread(slow_writer)
-    assert wrote.wait(20)
+    assert wrote.wait(60)
     quick = written(brand_id, "share")
 
     early = run(brand_id=brand_id, at=NOON)
@@ -202,7 +202,7 @@ def test_a_reader_leaves_a_batch_alone_that_another_holds(live_cast):
 
     def slow(batch: Batch) -> None:
         inside.set()
-        may_go_on.wait(20)
+        may_go_on.wait(60)
         heard.note(batch)
 
     reactors.register(Reactor("slow", None, slow))
@@ -210,7 +210,7 @@ def test_a_reader_leaves_a_batch_alone_that_another_holds(live_cast):
         log.write([event("sign_in", NOON, 1)], at=NOON)
         ReactorCursor.objects.create(brand_id=brand_id, reactor="slow", event_id=UUID(int=0), updated_at=NOON)
     thread = in_thread(lambda: read_all(brand_id))
-    assert inside.wait(20)
+    assert inside.wait(60)
 
     other = run(brand_id=brand_id, at=NOON)  # returns at once, and asks to look again
 

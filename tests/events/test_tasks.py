@@ -84,10 +84,10 @@ def test_looks_again_while_rows_lie_above_the_horizon(live_cast, queue, heard):
         with brand_scope(brand_id):
             log.write([event("share", NOON, 1)], at=NOON)
             wrote.set()
-            may_commit.wait(20)
+            may_commit.wait(60)
 
     thread = in_thread(slow_writer)
-    assert wrote.wait(20)
+    assert wrote.wait(60)
     write(brand_id)
     queue.lose()
 

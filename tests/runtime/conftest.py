@@ -121,7 +121,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def eventually(check: Callable[[], object], *, seconds: float = 30) -> None:
+def eventually(check: Callable[[], object], *, seconds: float = 60) -> None:
     """Poll until `check()` is true; fails after the deadline."""
     deadline = time.monotonic() + seconds
     while not check():

@@ -78,12 +78,12 @@ class Receiver:
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
             self.arrived.notify_all()
-            self.arrived.wait_for(lambda: self.most_at_once >= self.hold, timeout=4)
+            self.arrived.wait_for(lambda: self.most_at_once >= self.hold, timeout=9)
             self._at_once -= 1
 
     def next(self, count: int = 1) -> list[dict[str, str]]:
         """The next events, taken out of the list."""
         with self.arrived:
-            assert self.arrived.wait_for(lambda: len(self.events) >= count, timeout=15), self.events
+            assert self.arrived.wait_for(lambda: len(self.events) >= count, timeout=60), self.events
             taken, self.events = self.events[:count], self.events[count:]
             return taken

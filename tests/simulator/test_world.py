@@ -154,7 +154,7 @@ def test_at_a_pace_guides_confirm_by_themselves():
             {"external_userid": [each["external_userid"] for each in caller.people()], "text": {"content": "按时"}},
         )["msgid"]
         willing = {userid for userid, habit in habits.items() if habit != "never"}
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             tasks = caller.post("externalcontact/get_groupmsg_task", {"msgid": msgid}).get("task_list", [])
             if {each["userid"] for each in tasks if each["status"] == 2} == willing:

