@@ -180,6 +180,10 @@ class ContactRows:
             changed = attached.created | set(attached.fresh.values())
             for line, contact_id in zip(claiming, attached.contact_ids, strict=True):
                 line.contact_id = contact_id
+        now = gone.current([line.contact_id for line in lines if line.contact_id])
+        for line in lines:
+            # A claim of this part, or somebody beside us, may have merged the contact that the row was read for.
+            line.contact_id = now.get(line.contact_id or 0, line.contact_id)
         by_contact = _together(lines)
         with profile_changes.noted(by_contact.keys(), at=at):
             rows = as_json({"id": contact_id, **values} for contact_id, values in by_contact.items())

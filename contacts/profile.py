@@ -9,7 +9,8 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
-from contacts.models import Contact, Follow, GroupMember, Identity, IdentityConflict
+from contacts.models import Contact, Follow, GroupMember, Identity
+from contacts.oneid import conflicts
 from events.models import Event
 from scrm.lib.errors import FieldError, Invalid, found
 
@@ -83,7 +84,7 @@ def card(contact_id: int) -> Card:
         groups=list(
             GroupMember.objects.filter(contact=contact, left_at=None).select_related("chat").order_by("joined_at")
         ),
-        conflicts=IdentityConflict.objects.filter(Q(contact=contact) | Q(other=contact), resolved_at=None).count(),
+        conflicts=conflicts.number_of(contact.pk),
     )
 
 

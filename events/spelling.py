@@ -16,6 +16,13 @@ IDENTITY_SPACE: dict[str, str | None] = {
 """The identity types, and what a value needs beside it to be somebody's alone."""
 
 _PHONES = ("phone", "order_phone")
+_INVISIBLE = r"[\s\u200b-\u200f\u202a-\u202e\u2060\ufeff]+"
+"""white space, and marks without width that come along when a value is copied from a page or a sheet"""
+_AROUND = re.compile(f"^{_INVISIBLE}|{_INVISIBLE}$")
+_CUT_OFF = re.compile(r"\d[eE][+]?\d")
+"""1.38E+10: a spreadsheet has rounded the number, and many people would share what is left"""
+_FRACTION = re.compile(r"\.0+$")
+"""13800001111.0: a number that went through a column of decimals"""
 
 
 def canonical(type_: str, value: str, *, scope: str = "") -> str:
@@ -23,13 +30,27 @@ def canonical(type_: str, value: str, *, scope: str = "") -> str:
 
     White space around a value never counts, nor does a full-width digit or letter. WeChat's own ids are compared
     letter by letter (oA and oa are two people); a member number in capitals, a device in small letters. "" if nothing
-    is left."""
-    value = value.strip()
+    is left, and for a phone that a spreadsheet has rounded."""
+    value = _trimmed(value)
     if type_ in _PHONES:
-        digits = re.sub(r"[^0-9]", "", unicodedata.normalize("NFKC", value))
-        return digits[2:] if len(digits) == 13 and digits.startswith("86") else digits
+        return _phone(value)
     if type_ == "member_id":
-        return unicodedata.normalize("NFKC", value).strip().upper()
+        return _trimmed(unicodedata.normalize("NFKC", value)).upper()
     if type_ == "device":
         return value.lower()
-    return f"{scope.strip()}:{value}" if IDENTITY_SPACE.get(type_) else value
+    return f"{_trimmed(scope)}:{value}" if IDENTITY_SPACE.get(type_) else value
+
+
+def _trimmed(text: str) -> str:
+    return text.strip() if text.isascii() else _AROUND.sub("", text)
+
+
+def _phone(value: str) -> str:
+    text = value if value.isascii() else unicodedata.normalize("NFKC", value)
+    if _CUT_OFF.search(text):
+        return ""
+    digits = re.sub(r"[^0-9]", "", _FRACTION.sub("", text))
+    for country in ("86", "0086"):
+        if digits.startswith(country) and len(digits) == len(country) + 11:
+            return digits[len(country) :]
+    return digits

@@ -291,10 +291,11 @@ class Export(BrandAPIView):
 
     @extend_schema(summary="导出客户的全部数据", tags=["oneid"], responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, contact_id: int) -> Response:
-        """Every row kept of the contact, by table; times UTC. Audited."""
+        """Every row kept of the contact, by table; times UTC. The number of a merged contact means who it was merged
+        into. Audited."""
         with brand_scope(self.brand_id):
-            at = timezone.now()
-            return Response(export.everything(contact_id=contact_id, actor=self.caller.actor, at=at))
+            meant, at = identity.find({"id": contact_id}).pk, timezone.now()
+            return Response(export.everything(contact_id=meant, actor=self.caller.actor, at=at))
 
 
 class Erase(BrandAPIView):
@@ -304,10 +305,12 @@ class Erase(BrandAPIView):
 
     @extend_schema(summary="删除客户的个人数据", tags=["oneid"], request=EraseIn, responses=ErasedOut)
     def post(self, request: Request, contact_id: int) -> Response:
-        """Erase the person for good; ledger entries and sent messages stay without the person. Audited."""
+        """Erase the person for good, and whoever was merged into them; the number of a merged contact means the person.
+        Ledger entries and sent messages stay without the person. Audited."""
         data = self.validated(EraseIn)
         with brand_scope(self.brand_id):
-            rows = erasure.erase(contact_id=contact_id, actor=self.caller.actor, at=timezone.now(), **data)
+            meant = identity.find({"id": contact_id}).pk
+            rows = erasure.erase(contact_id=meant, actor=self.caller.actor, at=timezone.now(), **data)
         return Response({"rows": {name: number for name, number in rows.items() if number}})
 
 

@@ -1,7 +1,7 @@
 """OneID's merges: `merge`, `split`, and the followers by which every app's rows go with a person."""
 
 from contacts.merging.followers import Follower, Moves, followers, register, spoken_for, wait_for
-from contacts.merging.operations import Wanted, follow_up, merge, split
+from contacts.merging.operations import Wanted, follow_up, hold, merge, split
 from contacts.merging.pairs import FROM, Pairs
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Wanted",
     "follow_up",
     "followers",
+    "hold",
     "merge",
     "register",
     "split",

@@ -19,7 +19,7 @@ from contacts import gone, profile_changes
 from contacts.merging import rows
 from contacts.merging.followers import followers, hold_turns
 from contacts.merging.pairs import Pairs
-from contacts.models import IdentityConflict, Merge, MergeMoved
+from contacts.models import Contact, IdentityConflict, Merge, MergeMoved
 from contacts.sets import as_array, as_json, execute
 from contacts.settling import settle
 from events import log
@@ -61,7 +61,7 @@ def merge(*, wanted: Sequence[Wanted], actor: Actor = SYSTEM, reason: str = "", 
             _carry_out(pairs)
         _tell("contact_merged", pairs, at=at)
         made += ids
-    _close_conflicts(at=at, actor=actor, contacts={each for one in wanted for each in (one.survivor, one.loser)})
+    _close_conflicts(at=at, actor=actor, contacts={one.survivor for one in resolved})
     return made
 
 
@@ -217,9 +217,14 @@ def _pairs(merges: Sequence[Merge], *, at: datetime) -> Pairs:
     )
 
 
+def hold(brand: int) -> None:
+    """Take the brand's identity lock until the transaction ends. Scoped; before any row is locked."""
+    execute(LOCK, brand=brand)
+
+
 def _hold(brand: int) -> None:
     """Before any row is locked, or looked at to decide: who is who stays as it is, and nobody writes rows in bulk."""
-    execute(LOCK, brand=brand)
+    hold(brand)
     hold_turns(brand)
 
 
@@ -266,9 +271,10 @@ def _tell(type_: str, pairs: Pairs, *, at: datetime) -> None:
 
 
 def _close_conflicts(*, contacts: Collection[int], actor: Actor, at: datetime) -> None:
-    """Open conflicts between contacts who are one now are settled."""
-    opened = IdentityConflict.objects.filter(resolved_at=None, other__isnull=False)
-    opened = opened.filter(Q(contact__in=contacts) | Q(other__in=contacts))
+    """Open conflicts between contacts who are one now are settled: theirs, and those of who was merged into them."""
+    with gone.shown():
+        people = {*contacts, *Contact.objects.filter(merged_into__in=contacts).values_list("pk", flat=True)}
+    opened = IdentityConflict.objects.filter(resolved_at=None, contact__in=people, other__in=people)
     found = list(opened.values_list("pk", "contact_id", "other_id"))
     now = gone.current({each for _pk, one, other in found for each in (one, other)})
     same = [pk for pk, one, other in found if now.get(one, one) == now.get(other, other)]

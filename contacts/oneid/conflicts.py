@@ -45,9 +45,12 @@ def named(conflict_id: str) -> IdentityConflict:
     return found(IdentityConflict.objects.filter(pk=number))
 
 
-def of_contact(contact_id: int) -> "QuerySet[IdentityConflict]":
-    """Open conflicts of one contact. Scoped."""
-    return waiting().filter(Q(contact=contact_id) | Q(other=contact_id))
+def number_of(contact_id: int) -> int:
+    """How many open conflicts are about a contact, or about who was merged into it. Scoped."""
+    with gone.shown():
+        aliases = Contact.objects.filter(merged_into=contact_id).values("pk")
+        here = Q(contact=contact_id) | Q(other=contact_id) | Q(contact__in=aliases) | Q(other__in=aliases)
+        return waiting().filter(here).count()
 
 
 def sides(conflicts: "list[IdentityConflict]") -> list[Sides]:
@@ -74,10 +77,11 @@ def merge_sides(*, conflict_id: UUID, survivor_id: int, reason: str, actor: Acto
             _("有字段不正确。"),
             errors=[FieldError("survivor_id", "conflict.not_a_side", _("保留的客户应是冲突双方之一。"))],
         )
-    other = next(each for each in pair if each != now[survivor_id])
-    made = merge_people(
-        survivor_id=survivor_id, loser_id=other, reason=reason, actor=actor, at=at, evidence=row.evidence
-    )
+    made: list[int] = []
+    for other in pair - {now[survivor_id], 0}:  # none if they have become one in the meantime
+        made = merge_people(
+            survivor_id=survivor_id, loser_id=other, reason=reason, actor=actor, at=at, evidence=row.evidence
+        )
     _settle(row, Resolution.MERGED, reason, actor, at)
     return made
 

@@ -14,7 +14,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from contacts import gone
-from contacts.merging.operations import Wanted, merge
+from contacts.merging.operations import Wanted, hold, merge
 from contacts.models import Contact, Identity, IdentityConflict
 from contacts.oneid import settling_claims
 from contacts.sets import as_array, as_json, execute
@@ -29,7 +29,6 @@ Key = tuple[str, str]
 Clash = tuple[int, int, Key]
 """a claim's contact, the other contact (0: the contact has another value already), and the identity that says so"""
 
-KEPT_APART = IdentityConflict.Resolution.KEPT_APART
 LONGEST = 200
 """characters of a canonical value"""
 
@@ -112,9 +111,10 @@ def attach(
     ready = claims if isinstance(claims, Ready) else Ready.of(claims, brand=brand)
     ids = ready.ids
     owners_of = {} if mostly_new else _known(ids, brand=brand)
-    if len(owners_of) < len(ids):
-        execute("SELECT pg_advisory_xact_lock(hashtextextended('contacts.identity', %(brand)s))", brand=brand)
-        owners_of |= _known({key: id_ for key, id_ in ids.items() if key not in owners_of}, brand=brand)
+    if len(owners_of) < len(ids) or _names_several(ready.claims, owners_of):
+        hold(brand)
+        # All of them anew: while we waited, contacts may have been merged, split or erased.
+        owners_of = _known(ids, brand=brand)
     before = set(owners_of)
     settled = settling_claims.settle(ready.claims, owners_of)
     made = _insert_contacts(ready.drafts, settled.new, guides, brand=brand, at=at)
@@ -133,7 +133,7 @@ def attach(
     unions = [(real(mine), real(other), key) for mine, other, key in settled.unions]
     conflicts = [(real(mine), real(other), key) for mine, other, key in settled.conflicts]
     if unions:
-        now = _unite(unions, brand=brand, at=at)
+        now = _unite(unions, at=at)
         contact_ids = [now.get(each, each) for each in contact_ids]
         fresh = {key: now.get(each, each) for key, each in fresh.items()}
         created = {each for each in created if now.get(each, each) == each}
@@ -182,6 +182,8 @@ def key_of(ref: Mapping[str, object]) -> Key:
     value = canonical(type_, str(ref[type_]), scope=str(ref[scope]) if scope else "")
     if not value or len(value) > LONGEST or value.endswith(":"):
         raise _bad(type_, _("这个身份标识是空的或太长（最多 %d 个字符）。") % LONGEST)
+    if type_ in ("phone", "order_phone") and not 5 <= len(value) <= 20:
+        raise _bad(type_, _("手机号要有 5 到 20 位数字。"))
     return type_, value
 
 
@@ -262,22 +264,31 @@ def _insert_identities(
     )
 
 
-def _unite(unions: Sequence[Clash], *, brand: int, at: datetime) -> dict[int, int]:
-    """Merge contacts that are one person, but for pairs that an operator keeps apart; where each of them is now."""
-    rows = {made_id(brand, "identity_conflict", *sorted(clash[:2])): clash for clash in unions}
-    apart = set(IdentityConflict.objects.filter(pk__in=rows, resolution=KEPT_APART).values_list("pk", flat=True))
+def _names_several(claims: Sequence[Claim], owners_of: Mapping[Key, int]) -> bool:
+    """Whether one claim names two contacts, who may have to be united."""
+    return any(len({owners_of[key] for key in claim.keys if key in owners_of}) > 1 for claim in claims)
+
+
+def _unite(unions: Sequence[Clash], *, at: datetime) -> dict[int, int]:
+    """Merge contacts that are one person; where each of them is now."""
     people = {each for mine, other, _key in unions for each in (mine, other)}
     added = dict(Contact.objects.filter(pk__in=people).values_list("pk", "first_added_at"))
+    into: dict[int, int] = {}
+
+    def group(contact: int) -> int:
+        while contact in into:
+            contact = into[contact]
+        return contact
 
     def rank(contact: int) -> tuple[bool, int]:
         # A customer before a visitor, then the older: the number that other systems know stays a contact's own.
         return added.get(contact) is None, contact
 
     wanted = []
-    for row_id, (mine, other, (type_, value)) in rows.items():
-        if row_id not in apart:
-            survivor, loser = sorted((mine, other), key=rank)
-            wanted.append(Wanted(survivor, loser, {"type": type_, "value": value, "seen_with": mine}))
+    for mine, other, (type_, value) in unions:
+        survivor, loser = sorted((group(mine), group(other)), key=rank)
+        into[loser] = survivor
+        wanted.append(Wanted(survivor, loser, {"type": type_, "value": value, "seen_with": mine}))
     merge(wanted=wanted, at=at)
     return gone.current(people)
 

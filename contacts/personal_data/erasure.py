@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from contacts import gone
-from contacts.merging import spoken_for
+from contacts.merging import hold, spoken_for
 from contacts.models import Contact, Follow, Identity, IdentityConflict, Merge, MergeMoved
 from contacts.personal_data import traces
 from contacts.sets import as_array, execute, touched
@@ -63,6 +63,8 @@ def erase(*, contact_id: int, typed_name: str, reason: str, actor: Actor, at: da
 
     `typed_name` confirms: the contact's name, or its number when it has none. Raises NotFound, or Invalid when the
     name does not match or there is no reason."""
+    # Nothing new is learnt of the person between the look at what is known and its end.
+    hold(current_brand_id())
     contact = found(Contact.objects.select_for_update(of=("self",)).filter(pk=contact_id))
     _confirm(contact, typed_name, reason)
     person = _person(contact, at)

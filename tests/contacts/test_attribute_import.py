@@ -122,6 +122,17 @@ def test_contradicting_identities_are_left_to_the_review(cast, chen):
         assert len(set(resolve([("phone", "13812345678"), ("member_id", "M1")]).values())) == 2
 
 
+def test_a_row_is_about_the_person_whom_a_later_row_finds_it_to_be(cast, chen):
+    """Row 1 was read for a contact that row 2 merges into an older one."""
+    with brand_scope(cast.brand.pk):
+        attach(claims=[Claim((("member_id", "M7"),))], at=timezone.now())
+        Contact.objects.filter(pk=chen).update(first_added_at=timezone.now())
+    progress, _codes = ran(cast, ",M7,,女,\n13812345678,M7,,,门店", link=True)
+
+    assert told(cast, chen) == ("陈小满", 2, "门店")
+    assert (progress.accepted, progress.duplicate) == (2, 0)
+
+
 def test_by_our_own_number(cast, chen):
     ran(cast, f"#{chen},男,13900001111", header="客户编号,性别,联系电话")
 

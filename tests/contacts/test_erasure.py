@@ -136,3 +136,16 @@ def test_an_export_has_everything_of_the_person_and_of_who_was_merged_into_them(
     with brand_scope(cast.brand.id):
         assert resolve([("unionid", "o-chenxm")]) != {}
         assert AuditEntry.objects.filter(action="contact.export").exists()
+
+
+def test_the_number_of_a_merged_contact_means_the_person_here_too(cast):
+    at = timezone.now()
+    contact, other = cast.contact("陈小满"), cast.contact("小满")
+    with brand_scope(cast.brand.id):
+        merge(wanted=[Wanted(contact.pk, other.pk)], at=at)
+
+    told = cast.alice.api("get", f"/api/v1/contacts/{other.pk}/export").json()
+    assert (told["contact_id"], told["also_known_as"]) == (contact.pk, [other.pk])
+    body = {"typed_name": "陈小满", "reason": "本人要求"}
+    assert cast.alice.api("post", f"/api/v1/contacts/{other.pk}/erase", body).status_code == 200
+    assert cast.alice.api("get", f"/api/v1/contacts/{contact.pk}").status_code == 404

@@ -1,18 +1,23 @@
 """OneID: when several identities are one contact, and when they are not."""
 
 import threading
+import time
+from collections import Counter
 from datetime import timedelta
+from random import Random
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
 from contacts.models import Contact, Identity, IdentityConflict, Merge
-from contacts.oneid import identity
+from contacts.oneid import conflicts, identity
 from contacts.oneid.identity import Claim, Draft, attach
+from contacts.oneid.strengths import slot
 from events import log
 from events.models import Event
 from scrm.lib.errors import Invalid, NotFound
+from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 from tests.contacts.world import connect
 
@@ -210,9 +215,33 @@ def test_a_blank_value_names_nobody(scope):
         identity.find({"unionid": "  "})
 
 
-@pytest.mark.parametrize("spelled", ["13800001111", "+86 138 0000 1111", "86-138-0000-1111"])
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        "13800001111",
+        "+86 138 0000 1111",
+        "86-138-0000-1111",
+        "0086 13800001111",
+        "（＋８６）１３８００００１１１１",
+        "\u202d+86 138 0000 1111\u202c",
+        "\ufeff'13800001111",
+        "13800001111.0",
+    ],
+)
 def test_a_phone_has_one_spelling(spelled):
     assert identity.canonical("phone", spelled) == "13800001111"
+
+
+@pytest.mark.parametrize("spelled", ["1.38E+10", "1.38e10", "1.380000E+10", "1", "110", "不详", "1" * 21])
+def test_what_is_left_of_a_phone_names_nobody(scope, spelled):
+    """Many rows of a spreadsheet may have the same remains: they are not one person."""
+    with pytest.raises(Invalid):
+        identity.find({"phone": spelled})
+
+
+@pytest.mark.parametrize("type_", ["unionid", "member_id", "device"])
+def test_marks_without_width_do_not_count(type_):
+    assert identity.canonical(type_, "\ufeffA1\u200b \u200e") == identity.canonical(type_, "A1")
 
 
 def test_two_workers_who_meet_a_person_at_once_make_one_contact(live_cast):
@@ -236,3 +265,136 @@ def test_two_workers_who_meet_a_person_at_once_make_one_contact(live_cast):
     assert len(set(found)) == 1
     with brand_scope(live_cast.brand.id):
         assert Contact.objects.count() == 1
+
+
+# ---- evidence that contradicts itself through several people
+
+PHONE, CARD, APP = ("phone", "13800001111"), ("member_id", "M1"), ("openid", "wx:o1")
+
+
+def bridge():
+    """Two people, each with a unionid, and a third of whom only a member number is known."""
+    claims = [Claim((PHONE, union("u1"))), Claim((CARD,)), Claim((APP, union("u2")))]
+    return attach(claims=claims, at=AT).contact_ids
+
+
+def test_one_log_in_that_names_two_people_unites_nobody(scope):
+    bridge()
+
+    attach(claims=[Claim((CARD, PHONE, APP))], at=AT)
+
+    assert len(set(identity.resolve([PHONE, CARD, APP]).values())) == 3
+    assert IdentityConflict.objects.filter(resolved_at=None).count() == 2
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_two_people_are_not_united_by_way_of_a_third(scope, at_once):
+    first, third, second = bridge()
+    claims = [Claim((CARD, PHONE)), Claim((CARD, APP))]
+
+    for some in [claims] if at_once else [claims[:1], claims[1:]]:
+        attach(claims=some, at=AT)
+
+    assert identity.resolve([PHONE, CARD, APP]) == {PHONE: first, CARD: first, APP: second}
+    conflict = IdentityConflict.objects.get(resolved_at=None)
+    assert {conflict.contact_id, conflict.other_id} in ({first, second}, {third, second})
+
+
+def test_a_new_unionid_beside_another_persons_card_unites_nobody(scope):
+    card, phone = attach(claims=[Claim((CARD,)), Claim((PHONE, union("u1")))], at=AT).contact_ids
+
+    attach(claims=[Claim((CARD, PHONE, union("u2")))], at=AT)
+
+    found = identity.resolve([CARD, PHONE, union("u1"), union("u2")])
+    assert found == {CARD: card, PHONE: phone, union("u1"): phone, union("u2"): card}
+    assert IdentityConflict.objects.filter(resolved_at=None).count() == 1
+
+
+def test_of_many_who_are_one_the_oldest_customer_survives(scope):
+    old, _visitor, young = attach(claims=[Claim((PHONE,)), Claim((CARD,)), Claim((APP,))], at=AT).contact_ids
+    Contact.objects.filter(pk__in=[old, young]).update(first_added_at=AT)
+
+    done = attach(claims=[Claim((CARD, PHONE)), Claim((CARD, APP))], at=AT)
+
+    assert set(done.contact_ids) == {old}
+    assert list(Contact.objects.values_list("pk", flat=True)) == [old]
+
+
+def test_who_is_kept_apart_stays_apart_as_somebody_else_too(scope):
+    first, second, third = attach(claims=[Claim((PHONE,)), Claim((CARD,)), Claim((APP,))], at=AT).contact_ids
+    [merge_id] = conflicts.merge_people(survivor_id=first, loser_id=second, reason="r", actor=SYSTEM, at=AT)
+    conflicts.split_people(merge_id=merge_id, reason="两位", actor=SYSTEM, at=AT)
+    conflicts.merge_people(survivor_id=third, loser_id=first, reason="r", actor=SYSTEM, at=AT)
+
+    attach(claims=[Claim((APP, CARD))], at=AT)
+
+    assert identity.resolve([PHONE, CARD, APP]) == {PHONE: third, CARD: second, APP: third}
+
+
+def test_a_conflict_of_merged_contacts_is_settled_when_they_become_one(scope):
+    one, other = attach(claims=[Claim((PHONE, union("u1"))), Claim((APP, union("u2")))], at=AT).contact_ids
+    attach(claims=[Claim((PHONE, APP))], at=AT)
+    first, second = attach(claims=[Claim((CARD,)), Claim((union("u9"),))], at=AT).contact_ids
+    for survivor, loser in ((first, one), (second, other)):
+        conflicts.merge_people(survivor_id=survivor, loser_id=loser, reason="r", actor=SYSTEM, at=AT)
+    assert [conflicts.number_of(each) for each in (first, second)] == [1, 1]
+
+    conflicts.merge_people(survivor_id=first, loser_id=second, reason="r", actor=SYSTEM, at=AT)
+
+    assert conflicts.number_of(first) == 0
+    assert IdentityConflict.objects.get().resolution == "merged"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_contact_ever_has_two_values_of_what_a_person_has_once(scope, seed):
+    """Random log-ins of few people who lend each other phones and cards, several at a time."""
+    chance = Random(seed)
+    pool = [("unionid", "u"), ("openid", "wx:o"), ("member_id", "M"), ("phone", "1380000000")]
+    for _batch in range(4):
+        claims = []
+        for _log_in in range(8):
+            some = chance.sample(pool, chance.randint(1, 3))
+            claims.append(Claim(tuple((type_, f"{value}{chance.randint(1, 9)}") for type_, value in some)))
+        attach(claims=claims, at=AT)
+
+    held = Counter(
+        (contact, slot(type_, value))
+        for contact, type_, value in Identity.objects.values_list("contact_id", "type", "value")
+        if slot(type_, value)
+    )
+    assert held
+    assert set(held.values()) == {1}
+
+
+def test_what_was_learnt_while_waiting_counts(live_cast):
+    """A log-in that unites two known contacts looks again once it has the brand's identity lock."""
+    brand = live_cast.brand.id
+    with brand_scope(brand):
+        card, phone = attach(claims=[Claim((CARD,)), Claim((PHONE, union("u1")))], at=AT).contact_ids
+
+    def log_in() -> None:
+        with brand_scope(brand):
+            attach(claims=[Claim((CARD, PHONE))], at=AT)
+        connection.close()
+
+    worker = threading.Thread(target=log_in)
+    with brand_scope(brand):
+        attach(claims=[Claim((CARD, union("u2")))], at=AT)
+        worker.start()
+        until = time.monotonic() + 60
+        while not _somebody_waits() and time.monotonic() < until:
+            time.sleep(0.02)
+    worker.join()
+
+    with brand_scope(brand):
+        assert identity.resolve([CARD, PHONE]) == {CARD: card, PHONE: phone}
+        assert IdentityConflict.objects.count() == 1
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+        )
+        return bool(cursor.fetchone()[0])
