@@ -13,14 +13,18 @@ from django.utils.translation import gettext as _
 from campaigns.contents import attached, contents, media_use
 from campaigns.models import Channel, Push, Variant
 from campaigns.pushes import pushes
+from console.numbers import whole
 from media import keeping
 from media.models import Kept, Kind
 from scrm.lib.errors import FieldError, Invalid
 from tagging.models import Segment, Tag
 from tagging.segments import segments
 from tenants.actors import Actor
+from wecom.models import Corp
 
 MOST_VARIANTS = 6
+MOST_NUMBER = 9999
+"""of a variant in the form: numbers of removed ones are not used again"""
 FIELDS = {
     "link": ("title", "desc", "url", "picurl", "media"),
     "miniprogram": ("title", "appid", "page", "pic_media_id", "media"),
@@ -28,6 +32,14 @@ FIELDS = {
     "video": ("media_id", "media"),
     "file": ("media_id", "media"),
 }
+SHOWN_AS = {
+    "segment_id": "segment",
+    "corp_id": "corp",
+    "holdout_percent": "holdout",
+    "max_recipients": "most",
+    "scheduled_at": "scheduled",
+}
+"""fields of the form by their names in campaigns"""
 MOST_KEPT = 100
 """files of a kind to choose from, the latest"""
 KEEP, EVERYBODY = "keep", ""
@@ -66,6 +78,7 @@ class PushForm:
     name: str = ""
     channel: str = Channel.SINGLE
     segment: str = ""
+    corp: str = ""
     holdout: str = "0"
     most: str = ""
     priority: str = "50"
@@ -82,6 +95,7 @@ def form_of(push: Push, *, zone: str) -> PushForm:
         name=push.name,
         channel=push.channel,
         segment=str(push.segment_id or ""),
+        corp=str(push.corp_id or ""),
         holdout=str(push.holdout_percent),
         most=str(push.max_recipients or ""),
         priority=str(push.priority),
@@ -93,13 +107,14 @@ def form_of(push: Push, *, zone: str) -> PushForm:
 def read(data: QueryDict, push: Push | None) -> PushForm:
     """The submitted form. Contents are only ever those of the push itself. Scoped."""
     own = {row.content_id: row for row in Variant.objects.filter(push=push)} if push else {}
-    numbers = sorted({int(key[1:].split(".")[0]) for key in data if key[:1] == "v" and key[1:].split(".")[0].isdigit()})
+    numbered = {whole(key[1:].split(".")[0], most=MOST_NUMBER) for key in data if key[:1] == "v"}
+    numbers = sorted(number for number in numbered if number is not None)
     form = PushForm(variants=[])
-    for name in ("name", "channel", "segment", "holdout", "most", "priority", "scheduled"):
+    for name in ("name", "channel", "segment", "corp", "holdout", "most", "priority", "scheduled"):
         setattr(form, name, data.get(name, "").strip())
     for number in numbers[:MOST_VARIANTS]:
         values = {key.partition(".")[2]: data.get(key, "") for key in data if key.startswith(f"v{number}.")}
-        content_id = int(values["content"]) if values.get("content", "").isdigit() else None
+        content_id = whole(values.get("content"))
         row = own.get(content_id) if content_id is not None else None
         made = VariantForm(number, row.content_id if row else None, values.get("aim", ""), text=values.get("text", ""))
         made.attachment = values.get("attachment", "none")
@@ -130,7 +145,8 @@ def save(*, form: PushForm, push: Push | None, zone: str, actor: Actor, at: date
             name=form.name,
             channel=form.channel,
             variants=drafts,
-            segment_id=_number(form.segment),
+            segment_id=whole(form.segment),
+            corp_id=whole(form.corp),
             priority=_whole(form, "priority", 50, wrong),
             holdout_percent=_whole(form, "holdout", 0, wrong),
             max_recipients=_whole(form, "most", None, wrong),
@@ -144,8 +160,19 @@ def save(*, form: PushForm, push: Push | None, zone: str, actor: Actor, at: date
             return pushes.edit(push_id=push.pk, draft=draft, actor=actor, at=at)
         except Invalid as refusal:
             for error in refusal.errors:
-                form.errors[error.field] = f"{error.message} {error.remedy}".strip()
+                _mark(form, error)
             raise
+
+
+def _mark(form: PushForm, error: FieldError) -> None:
+    """Put a refusal on the field that shows it."""
+    said = f"{error.message} {error.remedy}".strip()
+    of, _dot, place = error.field.partition(".")
+    number = whole(place.partition(".")[0])
+    if of == "variants" and number is not None and number < len(form.variants):
+        form.variants[number].errors.append(said)
+    else:
+        form.errors[SHOWN_AS.get(error.field, error.field)] = said
 
 
 def choices() -> dict[str, Any]:
@@ -153,6 +180,7 @@ def choices() -> dict[str, Any]:
     return {
         "segments": Segment.objects.filter(archived_at=None).order_by("-updated_at")[:500],
         "tags": Tag.objects.order_by("group", "name")[:500],
+        "corps": list(Corp.objects.order_by("pk")),
         "channels": Channel.choices,
         "pile": {kind: list(Kept.objects.filter(kind=kind).order_by("-pk")[:MOST_KEPT]) for kind in Kind.values},
         "now": timezone.now(),
@@ -162,10 +190,10 @@ def choices() -> dict[str, Any]:
 
 def show_files(form: PushForm) -> None:
     """Look up the kept files that the form names, for their pictures. Scoped."""
-    numbers = {number for variant in form.variants if (number := _number(variant.attached.get("media", "")))}
+    numbers = {number for variant in form.variants if (number := whole(variant.attached.get("media", "")))}
     known = keeping.by_ids(numbers)
     for variant in form.variants:
-        row = known.get(_number(variant.attached.get("media", "")) or 0)
+        row = known.get(whole(variant.attached.get("media", "")) or 0)
         variant.kept = {variant.attachment: row} if row else {}
 
 
@@ -190,7 +218,7 @@ def _attachments(variant: VariantForm, channel: str) -> list[dict[str, Any]]:
         return []
     taken = {field.name for field in contents.FORMS.get(channel, {}).get(kind, ())} or set(FIELDS[kind])
     body: dict[str, Any] = {name: text for name, text in variant.attached.items() if text and name in taken}
-    number = _number(variant.attached.get(attached.MEDIA, ""))
+    number = whole(variant.attached.get(attached.MEDIA, ""))
     if number:
         # A file that was chosen takes the place of what was named before.
         ways = {way.field for way in attached.ways(channel, kind)}
@@ -202,10 +230,11 @@ def _condition(variant: VariantForm) -> Any:
     kind, _sep, key = variant.aim.partition(":")
     if kind == KEEP:
         return variant.condition
-    if kind == "tag" and key.isdigit():
-        return {"kind": "tag", "tag_id": int(key), "op": "has"}
-    if kind == "segment" and key.isdigit():
-        segment = Segment.objects.filter(pk=int(key)).first()
+    number = whole(key)
+    if kind == "tag" and number is not None:
+        return {"kind": "tag", "tag_id": number, "op": "has"}
+    if kind == "segment" and number is not None:
+        segment = Segment.objects.filter(pk=number).first()
         return segment.tree if segment else None
     return None
 
@@ -232,19 +261,16 @@ def _split(attachments: list[Any]) -> tuple[str, dict[str, str], list[Any]]:
     return "none", {}, list(attachments)
 
 
-def _number(text: str) -> int | None:
-    return int(text) if text.isdigit() and len(text) < 19 else None
-
-
 def _whole(form: PushForm, name: str, default: Any, wrong: list[FieldError]) -> Any:
     text = getattr(form, name).replace(",", "")
     if not text:
         return default
-    if not text.isdigit() or len(text) > 9:
+    number = whole(text, most=10**9)
+    if number is None:
         form.errors[name] = _("请填整数。")
         wrong.append(FieldError(name, "wrong_type", _("请填整数。")))
         return default
-    return int(text)
+    return number
 
 
 def _moment(form: PushForm, zone: str, wrong: list[FieldError]) -> datetime | None:

@@ -45,6 +45,7 @@ def _chart(days: figures.Days, names: dict[str, str], bars: frozenset[str] | set
     empty = [0] * len(days.days)
     return {
         "labels": [day.strftime("%m-%d") for day in days.days],
+        "empty": not any(any(counts) for counts in days.series.values()),
         "series": [
             {"name": label, "data": days.series.get(key, empty), **({"kind": "bar"} if key in bars else {})}
             for key, label in names.items()

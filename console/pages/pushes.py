@@ -15,6 +15,7 @@ from campaigns.planning import forecast
 from campaigns.pushes import pushes, release
 from console import composer, outcomes
 from console.keyset import page_of
+from console.numbers import whole
 from console.site import BrandRequest, need, page, part, render, told, told_problem
 from scrm.lib import errors
 from tenants.roles import Capability
@@ -181,9 +182,7 @@ def people(request: BrandRequest, push_id: int) -> HttpResponse:
     """The rows behind one figure of the result."""
     push = _push(push_id)
     status, before = request.GET.get("status", ""), request.GET.get("before", "")
-    rows, more = outcomes.people(
-        push, status=status, reason=request.GET.get("reason"), before=int(before) if before.isdigit() else None
-    )
+    rows, more = outcomes.people(push, status=status, reason=request.GET.get("reason"), before=whole(before))
     context = {"push": push, "rows": rows, "more": more, "status": status, "reason": request.GET.get("reason", "")}
     return render(request, "push_people.html", context, title=push.name)
 
@@ -211,7 +210,7 @@ def _compose(request: BrandRequest, push: Push | None, form: composer.PushForm) 
                 return response
             return HttpResponseRedirect(reverse("admin:push", args=[saved.pk]))
     composer.show_files(form)
-    context |= {"push": push, "form": form, **composer.choices(), "typed_above": TYPED_ABOVE}
+    context |= {"push": push, "form": form, **composer.choices(), "most_variants": composer.MOST_VARIANTS}
     title = form.name or _("新建推送")
     return render(request, "composer.html", context, title=title, status=422 if "problem" in context else 200)
 

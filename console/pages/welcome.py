@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from campaigns.contents import media_use
 from campaigns.models import Channel, Content, Welcome
 from campaigns.welcome import welcome
+from console.numbers import whole
 from console.site import BrandRequest, need, page, render, told
 from media import copies, keeping
 from media.models import Kept
@@ -29,9 +30,7 @@ def welcomes(request: BrandRequest) -> HttpResponse:
     if request.method == "POST":
         need(request, Capability.WRITE_PUSHES)
         form = request.POST
-        number = {
-            name: int(text) if (text := form.get(name, "")).isdigit() else None for name in ("corp", "content", "media")
-        }
+        number = {name: whole(form.get(name)) for name in ("corp", "content", "media")}
         try:
             saved = welcome.save(
                 corp_id=number["corp"] or 0,
@@ -80,7 +79,3 @@ def _reason(code: str) -> str:
     if code == UNKNOWN:
         return _("没有得到企业微信的应答，不知道是否送达；不会重发")
     return str(policy_named(code).detail)
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() and len(text) < 19 else None

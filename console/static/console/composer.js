@@ -15,6 +15,8 @@
       chooser.append(new Option(letter, set.dataset.variant, false, set.dataset.variant === chosen));
     });
     chooser.hidden = sets().length < 2;
+    const add = document.querySelector("[data-add-variant]");
+    add.hidden = sets().length >= Number(add.dataset.addVariant);
   };
 
   const attachment = (set, n) => {

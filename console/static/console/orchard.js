@@ -97,7 +97,17 @@
     if (field.matches(".bad")) control.setAttribute("aria-invalid", "true");
   };
 
+  // On a phone a row is a card without heads: figures, and what is unknown, say there what they are.
+  const labelled = (table) => {
+    const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
+    table.querySelectorAll("tbody tr").forEach((row) => [...row.cells].forEach((cell, place) => {
+      const bare = cell.matches(".o-num") || cell.textContent.trim() === "—";
+      if (bare && heads[place] && cell.colSpan === 1 && !cell.querySelector("button, form")) cell.dataset.label = heads[place];
+    }));
+  };
+
   const settle = (root) => {
+    root.querySelectorAll?.("table.cards").forEach(labelled);
     root.querySelectorAll?.("[data-bytes]").forEach(count);
     root.querySelectorAll?.("form").forEach(choices);
     root.querySelectorAll?.(".o-field").forEach(describe);
@@ -108,6 +118,8 @@
     document.querySelector(".o-field.bad :is(input:not([type=hidden]), select, textarea)")?.focus();
   });
   document.addEventListener("htmx:afterSwap", (event) => settle(event.target));
+  // What took the place of something else: a row, a block that renewed itself.
+  document.addEventListener("htmx:load", ({ detail: { elt } }) => { settle(elt); const table = elt.closest?.("table.cards"); if (table) labelled(table); });
   // Logging out forgets what the browser kept of the pages.
   on("submit", "#logout-form, [data-logout]", () => { localStorage.removeItem("htmx-history-cache"); });
 })();
