@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -51,6 +52,15 @@ class Caller:
         """POST to externalcontact/… and tell the errcode."""
         return int(self.post(f"externalcontact/{path}", body)["errcode"])
 
+    def begin_slowly(self, method: str, path: str, body: dict[str, Any] | None = None) -> threading.Thread:
+        """A call under way in a thread, which a fault makes slow until faults are ended."""
+        self.simulator.post("/_sim/faults", {"path": path, "mode": "slow", "delay": 25, "count": 1})
+        call = {"params": {"access_token": self.token}, "json": body, "timeout": 30}
+        slow = threading.Thread(target=requests.request, args=(method, self.simulator.api_base + path), kwargs=call)
+        slow.start()
+        eventually(lambda: self.simulator.get("/_sim/faults")["items"][-1]["hits"])
+        return slow
+
     def guides(self) -> list[str]:
         return list(self.get("externalcontact/get_follow_user_list")["follow_user"])
 
@@ -95,7 +105,7 @@ def receiver(caller: Caller) -> Iterator[Receiver]:
 
 def eventually(look: Callable[[], object]) -> None:
     """Wait until `look()` is true: what falls due by the clock happens on the simulator's own loop."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while not look():
         assert time.monotonic() < deadline, "it never came true"
         time.sleep(0.02)

@@ -79,6 +79,8 @@ TEXT = {"text": {"content": "x"}}
             {"touser": GUIDE, "agentid": 1000002, "msgtype": "template_card", "template_card": {"main_title": "x"}},
             40058,
         ),
+        ("message/send", {"toparty": "²", "agentid": 1000002, "msgtype": "text", "text": {"content": "x"}}, 81013),
+        ("message/send", {"totag": "²|" + "1" * 5000, "agentid": 1000002, "msgtype": "text", "text": {"content": "x"}}, 81013),
     ],
 )
 def test_nonsense_that_is_easily_overlooked(path: str, body: dict[str, Any], errcode: int) -> None:
@@ -146,3 +148,38 @@ def test_a_senseless_act_is_refused_with_a_reason(caller, act, request_):
 def test_acts_of_an_unknown_corp(caller):
     with pytest.raises(requests.HTTPError, match="corpid"):
         caller.simulator.act("settle", corpid="wwUnknown")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("faults", {"path": "x", "mode": "reset", "count": "3"}),
+        ("faults", {"path": "x", "mode": "slow", "delay": "1"}),
+        ("faults", {"path": "x", "mode": "errcode", "errcode": "45009"}),
+        ("faults", {"path": "x", "mode": "reset", "rate": "0.5"}),
+        ("limits", {"paths": ["x"]}),
+        ("limits", {"enabled": "no"}),
+        ("suites", {"trusted_ips": "10.0.0.1"}),
+        ("suites", {"token": "", "aes_key": "short"}),
+        ("corps/{corpid}/callback", {"url": "http://127.0.0.1:9/", "token": "x", "aes_key": "k" * 43, "timeout": []}),
+        ("corps/{corpid}/apps/1000002", {"unlicensed": "x"}),
+        ("acts/change_group", {"chat_id": "{chat_id}", "name": 5}),
+        ("acts/member", {"action": "update", "userid": "{userid}", "name": ["x"]}),
+        ("acts/tag", {"action": "update", "id": "{tag_id}", "order": "first"}),
+        ("acts/enter_agent", {"userid": "{userid}", "agentid": 7}),
+    ],
+)
+def test_a_senseless_control_request_is_refused_with_a_reason(caller, path, body):
+    known = {
+        "corpid": caller.corpid,
+        "userid": caller.guides()[0],
+        "chat_id": caller.ok("groupchat/list", {"limit": 1})["group_chat_list"][0]["chat_id"],
+        "tag_id": caller.ok("get_corp_tag_list")["tag_group"][0]["tag"][0]["id"],
+    }
+    filled = {name: value.format(**known) if isinstance(value, str) else value for name, value in body.items()}
+    if path.startswith("acts/"):
+        filled["corpid"] = caller.corpid
+    url = f"{caller.simulator.base_url}/_sim/{path.format(**known)}"
+    refused = requests.post(url, json=filled, timeout=10)
+    assert refused.status_code == 400, refused.text
+    assert refused.json()["error"]

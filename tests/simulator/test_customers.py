@@ -211,25 +211,6 @@ def test_tag_refusals(caller):
     assert len(twice["tag_group"]["tag"]) == 1
 
 
-def test_two_marks_on_one_pair_at_once_conflict(caller):
-    import threading
-
-    tag_id = caller.ok("add_corp_tag", {"group_name": "并发", "tag": [{"name": "一"}]})["tag_group"]["tag"][0]["id"]
-    userid = caller.guides()[0]
-    body = {"userid": userid, "external_userid": caller.friends_of(userid)[0], "add_tag": [tag_id]}
-    caller.simulator.post(
-        "/_sim/faults", {"path": "externalcontact/mark_tag", "mode": "slow", "delay": 0.5, "count": 2}
-    )
-    codes: list[int] = []
-    callers = [type(caller)(caller.simulator) for _ in range(2)]
-    threads = [threading.Thread(target=lambda c=c: codes.append(c.errcode("mark_tag", body))) for c in callers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(codes) == [0, 45035]
-
-
 def follow_of(caller, userid, external_userid):
     detail = caller.get("externalcontact/get", external_userid=external_userid)
     return next(each for each in detail["follow_user"] if each["userid"] == userid)
@@ -242,3 +223,31 @@ def test_owners_of_groups_are_found_however_their_userid_is_spelt(caller):
     found = caller.ok("groupchat/list", asked)["group_chat_list"]
     assert caller.ok("groupchat/list", spelt)["group_chat_list"] == found != []
     assert caller.errcode("groupchat/list", {"limit": 100, "owner_filter": {"userid_list": [1]}}) == 40058
+
+
+def test_who_comes_back_is_still_known(caller):
+    userid = caller.guides()[0]
+    customer = caller.simulator.act("scan", userid=userid)["external_userid"]
+    pair = {"userid": userid, "external_userid": customer}
+    noted = {"remark": "王姐", "description": "喜欢家纺", "remark_company": "远山", "remark_mobiles": ["13800000000"]}
+    caller.ok("remark", pair | noted)
+    caller.simulator.act("edit", personal_tags=["老友"], **pair)
+    caller.simulator.act("delete_follow", by="customer", **pair)
+    caller.simulator.act("scan", **pair)
+    follow = caller.get("externalcontact/get", external_userid=customer)["follow_user"][0]
+    assert (follow["remark"], follow["description"], follow["remark_corp_name"]) == ("王姐", "喜欢家纺", "远山")
+    assert (follow["remark_mobiles"], follow["tags"][0]["tag_name"]) == (["13800000000"], "老友")
+
+
+def test_everybody_served_is_listed_once_over_pages(caller):
+    rows, cursor = [], ""
+    while True:
+        page = caller.ok("contact_list", {"limit": 70, "cursor": cursor})
+        rows += page["info_list"]
+        cursor = page["next_cursor"]
+        if not cursor:
+            break
+    pairs = [(each["follow_userid"], each["external_userid"]) for each in rows if each["is_customer"]]
+    follows = {(f["userid"], each["external_userid"]) for each in caller.people() for f in each["follows"]}
+    assert len(pairs) == len(set(pairs))
+    assert set(pairs) == follows

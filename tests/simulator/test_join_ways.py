@@ -126,3 +126,18 @@ def test_a_temporary_way_is_for_one_person_and_a_time(caller):
         caller.simulator.act("scan", config_id=short["config_id"])
     assert caller.errcode("add_contact_way", body | {"expires_in": 15 * 86_400}) == 40058
     assert caller.errcode("add_contact_way", body | {"conclusions": {"text": {"content": "长" * 1334}}}) == 40058
+
+
+def test_a_code_without_skip_verify_waits_for_the_guide(caller, receiver):
+    userid = caller.guides()[0]
+    way = {"type": 1, "scene": 2, "user": [userid.upper()], "skip_verify": False, "state": "需验证"}
+    config_id = caller.ok("add_contact_way", way)["config_id"]
+    assert caller.ok("get_contact_way", {"config_id": config_id})["contact_way"]["user"] == [userid]
+    asked = caller.simulator.act("scan", config_id=config_id)
+    assert (asked["added"], asked["welcome_code"], asked["userid"]) == (False, None, userid)
+    assert caller.get("externalcontact/get", external_userid=asked["external_userid"])["errcode"] == 84061
+    caller.simulator.act("settle")
+    event = receiver.next()[0]
+    assert (event["ExternalUserID"], event["State"]) == (asked["external_userid"], "需验证")
+    assert event["WelcomeCode"]
+    assert caller.simulator.act("scan", config_id=config_id, external_userid=asked["external_userid"])["already"]

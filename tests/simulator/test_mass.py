@@ -2,6 +2,8 @@
 
 import pytest
 
+DAY = 86_400
+
 
 def send(caller, userid, receivers=None, *, text="会员日到了", **more):
     body = {"sender": userid, "text": {"content": text}, **more}
@@ -106,6 +108,9 @@ def test_without_a_sender_the_last_to_interact_writes(caller):
 
 @pytest.mark.parametrize(("mode", "allowed"), [("day_1", 1), ("month_4", 4), ("week_7", 7)])
 def test_over_the_corps_quota_is_status_3(caller, mode, allowed):
+    now = caller.simulator.get("/_sim/health")["now"]
+    to_noon = (4 * 3600 - int(now)) % DAY  # in Shanghai: no day, week or month ends while this runs
+    caller.simulator.post("/_sim/clock", {"advance_seconds": to_noon})
     userid = caller.guides()[2]
     customer = caller.simulator.act("scan", userid=userid)["external_userid"]
     caller.simulator.post(f"/_sim/corps/{caller.corpid}/quota", {"mode": mode})

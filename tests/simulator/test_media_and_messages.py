@@ -79,3 +79,15 @@ def test_a_department_hears_it_together(caller):
     assert sent["invalidparty"] == "77"
     heard = {row["userid"] for row in caller.simulator.journal(kind="app") if row["msgid"] == sent["msgid"]}
     assert heard == {each["userid"] for each in caller.get("user/simplelist", department_id=2)["userlist"]}
+
+
+def test_a_message_takes_a_file_of_its_own_kind_that_was_uploaded_for_messages(caller):
+    image = upload(caller, "media/upload", JPG, type="image").json()["media_id"]
+    file = upload(caller, "media/upload", b"price list", type="file").json()["media_id"]
+    moment = upload(caller, "media/upload_attachment", JPG, media_type="image", attachment_type=1).json()["media_id"]
+    body = {"touser": caller.guides()[0], "agentid": caller.agentid, "msgtype": "image"}
+    codes = [
+        caller.post("message/send", body | {"image": {"media_id": media_id}})["errcode"]
+        for media_id in (image, file, moment)
+    ]
+    assert codes == [0, 40007, 41072]

@@ -213,3 +213,4 @@ def test_wechats_token_is_replaced_by_a_new_one_but_a_stable_one_is_not(caller, 
     stable = [requests.post(url, json=query, timeout=10).json()["access_token"] for _ in range(2)]
     assert stable[0] == stable[1]
     assert wechat(caller, "cgi-bin/token", **query | {"secret": "x"})["errcode"] == 40125
+    assert requests.post(url, data=b"{not json", timeout=10).json()["errcode"] == 40013

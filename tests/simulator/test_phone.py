@@ -148,3 +148,24 @@ def test_it_follows_what_happens_on_a_desk_and_in_the_hand(caller, visitor, brow
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     assert wrong == []
     tab.close()
+
+
+def test_a_guide_with_another_userid_is_still_the_same_on_the_phone(caller):
+    act = caller.simulator.act
+    userid = act("member", action="create", userid="was.so", name="改名前", department=[3])["userid"]
+    customer = act("scan", userid=userid)["external_userid"]
+    say(caller, (userid, customer), "以前的话")
+    jobid = caller.ok("add_moment_task", {"text": {"content": "以前的圈"}, "visible_range": senders(userid)})["jobid"]
+    act("settle")
+    moment_id = caller.get("externalcontact/get_moment_task_result", jobid=jobid)["result"]["moment_id"]
+    act("confirm", userid=userid, moment_id=moment_id)
+    act("member", action="update", userid=userid, new_userid="is.so", name="改名后")
+    say(caller, ("is.so", customer), "现在的话")
+    shown = page(caller, external_userid=customer)
+    assert all(said in shown for said in ("以前的话", "现在的话", "以前的圈", "改名后"))
+    assert "was.so" not in shown
+    act("leave", userid="is.so")
+
+
+def senders(userid):
+    return {"sender_list": {"user_list": [userid]}}

@@ -1,11 +1,10 @@
 """Inheritance on the job and after leaving: a day to refuse, limits, groups, and the events that tell of it."""
 
 import itertools
-import threading
 
 import pytest
 
-from tests.simulator.conftest import Caller, eventually
+from tests.simulator.conftest import eventually
 
 DAY = 86_400
 NUMBERS = itertools.count(1)
@@ -204,13 +203,8 @@ def test_a_group_changes_hands_on_the_job_at_once(caller):
 def test_two_transfers_of_one_member_at_once_conflict(caller):
     handover, customer = newcomer(caller)
     body = {"handover_userid": handover, "takeover_userid": caller.guides()[0], "external_userid": [customer]}
-    path = "externalcontact/transfer_customer"
-    caller.simulator.post("/_sim/faults", {"path": path, "mode": "slow", "delay": 1.0, "count": 1})
-    other = Caller(caller.simulator)
-    answers = []
-    first = threading.Thread(target=lambda: answers.append(other.errcode("transfer_customer", body)))
-    first.start()
-    eventually(lambda: all(rule["hits"] for rule in caller.simulator.get("/_sim/faults")["items"]))
+    slow = caller.begin_slowly("POST", "externalcontact/transfer_customer", body)
     assert caller.errcode("transfer_customer", body) == 45035
-    first.join()
-    assert answers == [0]
+    caller.simulator.delete("/_sim/faults")
+    slow.join()
+    assert caller.ok("transfer_customer", body)["customer"] == [{"external_userid": customer, "errcode": 40100}]

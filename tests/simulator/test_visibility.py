@@ -74,3 +74,23 @@ def test_messages_do_not_reach_outside(caller, narrow):
     sent = caller.post("message/send", message | {"touser": f"{inside[0]}|{outside[0]}"})
     assert (sent["errcode"], sent["invaliduser"]) == (0, outside[0])
     assert caller.post("message/send", message | {"touser": outside[0]})["errcode"] == 81013
+
+
+def test_a_tag_or_everybody_reaches_nobody_outside(caller, narrow):
+    inside, outside = narrow
+    caller.simulator.act("member_tag", tagid=1, add_users=[inside[0], outside[0]])
+    message = {"agentid": caller.agentid, "msgtype": "text", "text": {"content": "x"}}
+    for to in ({"totag": "1"}, {"toparty": "1"}, {"touser": "@all"}):
+        msgid = caller.post("message/send", message | to)["msgid"]
+        sent = {row["userid"] for row in caller.simulator.journal(kind="app") if row["msgid"] == msgid}
+        assert inside[0] in sent
+        assert sent <= set(inside)
+
+
+def test_a_group_of_somebody_outside_raises_no_event(caller, narrow, receiver):
+    inside, outside = narrow
+    strange = caller.simulator.act("create_group", userid=outside[0], name="外面")["chat_id"]
+    caller.simulator.act("change_group", chat_id=strange, name="还是外面")
+    known = caller.simulator.act("create_group", userid=inside[0], name="里面")["chat_id"]
+    assert receiver.next()[0]["ChatId"] == known
+    assert receiver.events == []

@@ -107,6 +107,11 @@ class Call:
         """Whether a member is inside the calling app's visible range."""
         return self.corp.sees(self.app, member)
 
+    def sees_follower(self, follow: Follow) -> bool:
+        """Whether the member of a friendship is inside the calling app's visible range."""
+        member = self.corp.member(follow.userid)
+        return member is not None and self.sees(member)
+
     def seen_departments(self) -> set[int]:
         """The departments inside the calling app's visible range."""
         visible = self.app.visible

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wecom.simulator.content import check_media_id
+from wecom.simulator.content import check_file
 from wecom.simulator.errors import Refused
 from wecom.simulator.wire import Call
 
@@ -46,7 +46,7 @@ def checked(call: Call, kind: str) -> Part:
     elif kind == "template_card":
         card(call, part)
     else:
-        check_media_id(call.corp, part.get("media_id"), now=call.now)
+        check_file(call.corp, part.get("media_id"), now=call.now, kind=kind)
     return part
 
 
@@ -159,7 +159,7 @@ def _common(call: Call, part: Part) -> None:
         if kind == 1 and not item.get("url"):
             raise Refused(41010)
         if kind == 2:
-            check_media_id(call.corp, item.get("media_id"), now=call.now)
+            check_file(call.corp, item.get("media_id"), now=call.now, kind="file")
         if kind == 3 and call.corp.member(str(item.get("userid") or "")) is None:
             raise Refused(40003)
     for jump in _many(part, "jump_list", 0, 3):

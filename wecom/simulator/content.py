@@ -55,7 +55,7 @@ def moment_content(corp: Corp, body: dict[str, Any], *, now: float) -> Content:
             _limit(part, "title", 64)
             if not part.get("media_id"):
                 continue  # a link may go without a cover
-        _check_media(corp, part.get("media_id"), now, kind="image" if kind == "link" else kind, use=FOR_MOMENTS)
+        check_file(corp, part.get("media_id"), now=now, kind="image" if kind == "link" else kind, use=FOR_MOMENTS)
     return text, attachments
 
 
@@ -66,7 +66,7 @@ def album_pictures(corp: Corp, given: list[dict[str, Any]], *, now: float) -> li
     for each in given:
         if each.get("type") != "image":
             raise Refused(41065)
-        _check_media(corp, _part(each, "image").get("media_id"), now, kind="image", use=FOR_ALBUM)
+        check_file(corp, _part(each, "image").get("media_id"), now=now, kind="image", use=FOR_ALBUM)
     return given
 
 
@@ -106,14 +106,22 @@ def picture_url(media_id: str) -> str:
     return f"http://wework.qpic.cn/bizmail/{hashlib.sha256(media_id.encode()).hexdigest()[:40]}/0"
 
 
-def check_media_id(corp: Corp, media_id: object, *, now: float, kind: str = "") -> None:
-    """Raises Refused 41006 (none) or 40007 (unknown, older than three days, or not of that kind)."""
+def check_file(corp: Corp, media_id: object, *, now: float, kind: str, use: int = ORDINARY) -> None:
+    """A file that was uploaded as that kind and for this use. Raises Refused 41006, 40007, 41072 (for another use)."""
+    check_media_id(corp, media_id, now=now)
+    media = corp.media[str(media_id)]
+    if media.type != kind:
+        raise Refused(40007)
+    if media.attachment_type != use:
+        raise Refused(41072)
+
+
+def check_media_id(corp: Corp, media_id: object, *, now: float) -> None:
+    """Raises Refused 41006 (none) or 40007 (unknown, or older than three days)."""
     if not media_id:
         raise Refused(41006)
     media = corp.media.get(str(media_id))
     if media is None or media.permanent or now - media.created_at > MEDIA_DAYS * 86_400:
-        raise Refused(40007)
-    if kind and media.type != kind:
         raise Refused(40007)
 
 
@@ -154,7 +162,7 @@ def _check_message_attachment(corp: Corp, attachment: dict[str, Any], now: float
             if uploaded is None or not uploaded.permanent:
                 raise Refused(40058, "pic_url must come from media/uploadimg")
             return
-        _check_media(corp, part.get("media_id"), now, kind="image")
+        check_file(corp, part.get("media_id"), now=now, kind="image")
     elif kind == "link":
         _need(part, "title", 128)
         _need(part, "url", 2048)
@@ -164,9 +172,9 @@ def _check_message_attachment(corp: Corp, attachment: dict[str, Any], now: float
         _need(part, "title", 64)
         _need(part, "appid", 128)
         _need(part, "page", 1024)
-        _check_media(corp, part.get("pic_media_id"), now, kind="image")
+        check_file(corp, part.get("pic_media_id"), now=now, kind="image")
     else:
-        _check_media(corp, part.get("media_id"), now, kind=str(kind))
+        check_file(corp, part.get("media_id"), now=now, kind=str(kind))
 
 
 def _part(attachment: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -185,10 +193,3 @@ def _need(part: dict[str, Any], name: str, most: int) -> None:
 def _limit(part: dict[str, Any], name: str, most: int) -> None:
     if len(str(part.get(name) or "").encode()) > most:
         raise Refused(40058, f"{name} too long")
-
-
-def _check_media(corp: Corp, media_id: object, now: float, *, kind: str, use: int = ORDINARY) -> None:
-    """A file that was uploaded for this use. Raises Refused 41006, 40007, 41072 (uploaded for another)."""
-    check_media_id(corp, media_id, now=now, kind=kind)
-    if corp.media[str(media_id)].attachment_type != use:
-        raise Refused(41072)

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 
 from aiohttp import web
 
 from wecom.simulator import acts, crypto, habits, quota
-from wecom.simulator.control_base import ENGINE, Answer, BadRequest, body_of, reply, text_of
+from wecom.simulator.control_base import (
+    ENGINE,
+    Answer,
+    BadRequest,
+    body_of,
+    list_of,
+    number_of,
+    receiver_of,
+    reply,
+    text_of,
+)
 from wecom.simulator.faults import Fault
 from wecom.simulator.logins import openid_of
 from wecom.simulator.outbound import VERIFY_WITHIN
 from wecom.simulator.saving import Saver
-from wecom.simulator.world import Callback, Corp
+from wecom.simulator.world import Corp
 
 SAVER: web.AppKey[Saver] = web.AppKey("saver", Saver)
 
@@ -48,13 +59,8 @@ async def corps(request: web.Request) -> web.Response:
 async def set_callback(request: web.Request) -> web.Response:
     """{url, token, aes_key, timeout?}: verify by GET, keep it if that succeeds. {"url": ""} removes."""
     engine, corp, body = request.app[ENGINE], _named_corp(request), await body_of(request)
-    if body.get("url") == "":
-        corp.callback = None
-        return reply({"ok": True, "error": None})
-    callback = Callback(text_of(body, "url"), text_of(body, "token"), text_of(body, "aes_key"))
-    if len(callback.aes_key) != 43 or not 1 <= len(callback.token) <= 32:
-        raise BadRequest("aes_key needs 43 characters, token 1 to 32")
-    error = await engine.outbound.verify(corp.corpid, callback, within=float(body.get("timeout", VERIFY_WITHIN)))
+    callback, within = receiver_of(body), number_of(body, "timeout", VERIFY_WITHIN)
+    error = await engine.outbound.verify(corp.corpid, callback, within=within) if callback else None
     if error is None:
         corp.callback = callback
         engine.dirty = True
@@ -76,10 +82,7 @@ async def set_quota(request: web.Request) -> web.Response:
 async def set_trusted_ips(request: web.Request) -> web.Response:
     """{ips}: only these addresses may call (60020 for others); null lets any."""
     corp, body = _named_corp(request), await body_of(request)
-    ips = body.get("ips")
-    if ips is not None and not (isinstance(ips, list) and all(isinstance(each, str) for each in ips)):
-        raise BadRequest("ips: must be a list of addresses or null")
-    corp.trusted_ips = ips
+    corp.trusted_ips = list_of(body, "ips")
     request.app[ENGINE].dirty = True
     return reply({"ok": True})
 
@@ -211,15 +214,12 @@ async def clear_counters(request: web.Request) -> web.Response:
 async def add_fault(request: web.Request) -> web.Response:
     """{path, mode, errcode?, count?, rate?, delay?, corpid?}."""
     body = await body_of(request)
-    known = {"path", "mode", "errcode", "count", "rate", "delay", "corpid"}
-    if unknown := set(body) - known:
+    if unknown := set(body) - {"path", "mode", "errcode", "count", "rate", "delay", "corpid"}:
         raise BadRequest(f"unknown fields: {', '.join(sorted(unknown))}")
+    path, mode = text_of(body, "path").removeprefix("/cgi-bin/"), text_of(body, "mode")
     try:
-        fault = Fault(
-            **{**body, "path": text_of(body, "path").removeprefix("/cgi-bin/"), "mode": text_of(body, "mode")}
-        )
-        request.app[ENGINE].faults.add(fault)
-    except (TypeError, ValueError) as error:
+        request.app[ENGINE].faults.add(Fault(**{**body, "path": path, "mode": mode}))
+    except ValueError as error:
         raise BadRequest(str(error)) from error
     return reply({"ok": True})
 
@@ -227,13 +227,12 @@ async def add_fault(request: web.Request) -> web.Response:
 @routes.get("/_sim/faults")
 async def list_faults(request: web.Request) -> web.Response:
     """The rules in force and how often each hit."""
-    rules = request.app[ENGINE].faults.rules
-    return reply({"items": [{"path": rule.path, "mode": rule.mode, "hits": rule.hits} for rule in rules]})
+    return reply({"items": [asdict(rule) for rule in request.app[ENGINE].faults.rules]})
 
 
 @routes.delete("/_sim/faults")
 async def clear_faults(request: web.Request) -> web.Response:
-    """End all faults."""
+    """End all faults; calls that one made slow are answered now."""
     request.app[ENGINE].faults.clear()
     return reply({"ok": True})
 

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from wecom.simulator.engine import Engine
-from wecom.simulator.world import Corp
+from wecom.simulator.world import Callback, Corp
 
 ENGINE: web.AppKey[Engine] = web.AppKey("engine", Engine)
 
@@ -43,6 +43,29 @@ def number_of(body: Answer, name: str, default: float) -> float:
         return float(body.get(name, default))
     except (TypeError, ValueError) as error:
         raise BadRequest(f"{name}: must be a number") from error
+
+
+def list_of(body: Answer, name: str) -> list[str] | None:
+    """A list of strings, None when it is absent or null. Raises BadRequest."""
+    value = body.get(name)
+    if value is not None and not (isinstance(value, list) and all(isinstance(each, str) for each in value)):
+        raise BadRequest(f"{name}: must be a list of strings or null")
+    return value
+
+
+def receiver_of(body: Answer) -> Callback | None:
+    """The url, token and aes_key of a receiver, None for {"url": ""}. Raises BadRequest."""
+    if body.get("url") == "":
+        return None
+    callback = Callback(text_of(body, "url"), text_of(body, "token"), text_of(body, "aes_key"))
+    check_keys(callback.token, callback.aes_key)
+    return callback
+
+
+def check_keys(token: str, aes_key: str) -> None:
+    """Raises BadRequest for what the console would not take."""
+    if len(aes_key) != 43 or not 1 <= len(token) <= 32:
+        raise BadRequest("aes_key needs 43 characters, token 1 to 32")
 
 
 def corp_named(engine: Engine, body: Answer) -> Corp:

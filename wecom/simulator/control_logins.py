@@ -106,13 +106,16 @@ async def press(request: web.Request) -> web.Response:
     userid = text_of(body, "userid")
     if userid not in message.receivers or message.recalled_at:
         raise BadRequest("userid: does not have this card")
+    selection = body.get("selected") or {}
+    if not isinstance(selection, dict) or not all(isinstance(each, list) for each in selection.values()):
+        raise BadRequest("selected: must be {question_key: [option ids]}")
     code = engine.messages.new_code(corp, message, now=engine.now())
     selected: list[EventField] = [
         (
             "SelectedItem",
             [("QuestionKey", str(question)), ("OptionIds", [("OptionId", str(option)) for option in options])],
         )
-        for question, options in (body.get("selected") or {}).items()
+        for question, options in selection.items()
     ]
     fields: list[EventField] = [
         ("EventKey", text_of(body, "key")),

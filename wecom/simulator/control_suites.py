@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
 
 from wecom.simulator import consents
-from wecom.simulator.control_base import ENGINE, Answer, BadRequest, body_of, corp_named, number_of, reply, text_of
+from wecom.simulator.control_base import (
+    ENGINE,
+    Answer,
+    BadRequest,
+    body_of,
+    check_keys,
+    corp_named,
+    list_of,
+    number_of,
+    receiver_of,
+    reply,
+    text_of,
+)
 from wecom.simulator.outbound import VERIFY_WITHIN
 from wecom.simulator.suite_records import Suite
 from wecom.simulator.world import Callback, Corp
@@ -28,6 +41,7 @@ async def set_suite(request: web.Request) -> web.Response:
     timeout?}: makes a suite or changes that of the suite_id. A new command_url is verified by GET and gets a ticket."""
     engine, body = request.app[ENGINE], await body_of(request)
     suite = engine.suites.suites.get(str(body.get("suite_id", "")))
+    check_keys(str(body.get("token", "x")), str(body.get("aes_key", "x" * 43)))
     if suite is None:
         try:
             suite = engine.suites.make(
@@ -41,10 +55,8 @@ async def set_suite(request: web.Request) -> web.Response:
     for name in ("secret", "token", "aes_key", "name", "data_url"):
         if name in body:
             setattr(suite, name, str(body[name]))
-    if len(suite.aes_key) != 43 or not 1 <= len(suite.token) <= 32:
-        raise BadRequest("aes_key needs 43 characters, token 1 to 32")
     if "trusted_ips" in body:
-        suite.trusted_ips = body["trusted_ips"]
+        suite.trusted_ips = list_of(body, "trusted_ips")
     if "migrated" in body:
         suite.migrated = bool(body["migrated"])
     problem = None
@@ -150,16 +162,11 @@ async def set_app_callback(request: web.Request) -> web.Response:
     known = engine.suites.authorised(suite.suite_id, corp)
     if known is None:
         raise BadRequest("corpid: this corp has not authorised the suite")
-    if body.get("url") == "":
-        known[0].callback = None
-        return reply({"ok": True, "error": None})
-    callback = Callback(text_of(body, "url"), text_of(body, "token"), text_of(body, "aes_key"))
-    if len(callback.aes_key) != 43 or not 1 <= len(callback.token) <= 32:
-        raise BadRequest("aes_key needs 43 characters, token 1 to 32")
+    callback, within = receiver_of(body), number_of(body, "timeout", VERIFY_WITHIN)
     receiveid = engine.suites.corpid_for(suite, corp)
-    error = await engine.outbound.verify(receiveid, callback, within=number_of(body, "timeout", VERIFY_WITHIN))
+    error = await engine.outbound.verify(receiveid, callback, within=within) if callback else None
     if error is None:
-        known[0].callback = {"url": callback.url, "token": callback.token, "aes_key": callback.aes_key}
+        known[0].callback = asdict(callback) if callback else None
         engine.dirty = True
     return reply({"ok": error is None, "error": error})
 
@@ -170,7 +177,7 @@ async def foreign_ids(request: web.Request) -> web.Response:
     engine, suite, body = request.app[ENGINE], _named(request), await body_of(request)
     corp = corp_named(engine, body)
     view = engine.suites.identities.of(suite.provider, corp)
-    return reply({"corpid": view.corpid, "ids": {str(each): view.outward(str(each)) for each in body.get("ids", [])}})
+    return reply({"corpid": view.corpid, "ids": {each: view.outward(each) for each in list_of(body, "ids") or []}})
 
 
 @routes.post("/_sim/suites/{suite_id}/revoke")
@@ -198,7 +205,7 @@ async def set_app(request: web.Request) -> web.Response:
     except ValueError as error:
         raise BadRequest(str(error)) from error
     if "unlicensed" in rest:
-        app.unlicensed = [str(each) for each in rest["unlicensed"] or []]
+        app.unlicensed = list_of(rest, "unlicensed") or []
     if "redirect_domain" in rest:
         app.redirect_domain = str(rest["redirect_domain"] or "")
     if "secret" in rest:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import random
 from dataclasses import dataclass, field
 
@@ -40,18 +42,30 @@ class Faults:
 
     def __post_init__(self) -> None:
         self._rng = random.Random(f"faults:{self.seed}")
+        self._ended = asyncio.Event()
 
     def add(self, fault: Fault) -> None:
-        """Put a rule in force. Raises ValueError for an unknown mode or a rate outside 0..1."""
+        """Put a rule in force. Raises ValueError for one that makes no sense."""
         if fault.mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(sorted(MODES))}")
-        if not 0 <= fault.rate <= 1:
+        if not _is_number(fault.rate) or not 0 <= fault.rate <= 1:
             raise ValueError("rate must be between 0 and 1")
+        if type(fault.errcode) is not int or (fault.count is not None and type(fault.count) is not int):
+            raise ValueError("errcode and count must be whole numbers")
+        if fault.delay is not None and (not _is_number(fault.delay) or fault.delay < 0):
+            raise ValueError("delay must be a number of seconds")
         self.rules.append(fault)
 
     def clear(self) -> None:
-        """End all faults."""
+        """End all faults, and the waiting of calls that one made slow."""
         self.rules.clear()
+        self._ended.set()
+        self._ended = asyncio.Event()
+
+    async def wait(self, seconds: float) -> None:
+        """Let time pass, less when faults are ended meanwhile."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), seconds)
 
     def draw(self, path: str, corpid: str | None = None) -> Fault | None:
         """The fault that befalls this call, if any; uses up one of its `count`."""
@@ -65,3 +79,7 @@ class Faults:
             rule.hits += 1
             return rule
         return None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -16,6 +16,7 @@ from wecom.simulator.control_base import ENGINE, reply
 from wecom.simulator.engine import Engine
 from wecom.simulator.errors import Refused, message
 from wecom.simulator.logins import MiniProgram, Person, openid_of
+from wecom.simulator.reading import understood
 from wecom.simulator.suite_records import Suite
 from wecom.simulator.suites import AUTH_CODE_LIVES
 from wecom.simulator.world import App, Corp
@@ -25,6 +26,7 @@ routes = web.RouteTableDef()
 INSTALL = "/open.work.weixin.qq.com/3rdapp/install"
 CUSTOMIZED = "/open.work.weixin.qq.com/3rdapp/customized"
 WECHAT = "/api.weixin.qq.com"
+WEB = ("http", "https")
 AUTHORIZE = "/open.weixin.qq.com/connect/oauth2/authorize"
 SSO = "/login.work.weixin.qq.com/wwlogin/sso/login"
 SSO_OLDER = "/open.work.weixin.qq.com/wwopen/sso/qrConnect"
@@ -92,7 +94,7 @@ def _installing(request: web.Request) -> tuple[Suite | None, str]:
         return None, "suite_id 不正确"
     if pre_auth is None or pre_auth.suite_id != suite.suite_id or pre_auth.expires_at <= engine.clock.now():
         return None, "pre_auth_code 不正确或已过期"
-    if not urlsplit(query.get("redirect_uri", "")).scheme:
+    if urlsplit(query.get("redirect_uri", "")).scheme not in WEB:
         return None, "redirect_uri 不正确"
     return suite, ""
 
@@ -121,7 +123,8 @@ async def log_in(request: web.Request) -> web.Response:
     corp, app = _logging_in(engine, appid, query.get("agentid", ""))
     if corp is None and appid not in engine.suites.suites and appid not in engine.suites.providers:
         return _page("无法登录", f"<p>{message(40013, 'invalid appid', ip='')}</p>", status=400)
-    if not urlsplit(target).scheme or (app and app.redirect_domain and urlsplit(target).netloc != app.redirect_domain):
+    where = urlsplit(target)
+    if where.scheme not in WEB or (app and app.redirect_domain and where.netloc != app.redirect_domain):
         return _page("无法登录", f"<p>{message(50001, None, ip='')}</p>", status=400)
     person = _chosen(engine, corp, query) or engine.logins.at_browser.get(corp.corpid if corp else appid)
     if person is None:
@@ -194,8 +197,8 @@ async def wechat_token(request: web.Request) -> web.Response:
 @routes.post(f"{WECHAT}/cgi-bin/stable_token")
 async def wechat_stable_token(request: web.Request) -> web.Response:
     """{grant_type, appid, secret} → access_token, the same while it is good."""
-    body = await request.json()
-    return _token(request.app[ENGINE], body if isinstance(body, dict) else {}, stable=True)
+    body, _ = understood(await request.read())
+    return _token(request.app[ENGINE], body, stable=True)
 
 
 def _token(engine: Engine, given: Mapping[str, Any], *, stable: bool) -> web.Response:

@@ -85,8 +85,9 @@ def delete_tags(engine: Engine, corp: Corp, *, tag_ids: list[str], group_ids: li
         engine.emit(
             corp, TAG_EVENT, "delete", _tag_event(tag.tag_id, "tag", corp.tag_groups[tag.group_id]), by_api=by_api
         )
+    inhabited = {tag.group_id for tag in corp.tags.values() if not tag.deleted}
     for group in corp.tag_groups.values():
-        if not group.deleted and not tags_of(corp, group.group_id):
+        if not group.deleted and group.group_id not in inhabited:
             group.deleted = True
             engine.emit(corp, TAG_EVENT, "delete", _tag_event(group.group_id, "tag_group", group), by_api=by_api)
     for mine in corp.follows_of.values():

@@ -183,7 +183,9 @@ class Limits:
     ) -> None:
         """Set limits by name and forget what was counted. A rule replaces the one of its path, scope and window.
 
-        Raises ValueError for an unknown name."""
+        Raises ValueError, TypeError or KeyError for what makes no sense."""
+        if not isinstance(paths, dict) or enabled not in (None, True, False):
+            raise ValueError("paths must be an object, enabled true or false")
         made = [Rule(**{**rule, "cap": int(rule["cap"])}) for rule in rules or []]
         for rule in made:
             if rule.scope not in SCOPES or rule.window not in WINDOWS:

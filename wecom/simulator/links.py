@@ -11,7 +11,7 @@ from wecom.simulator.engine import Engine
 from wecom.simulator.errors import Refused
 from wecom.simulator.outbound import EventField
 from wecom.simulator.records import Link, LinkCustomer, pair_key
-from wecom.simulator.world import NEVER, Corp, Customer, Member, WelcomeCode
+from wecom.simulator.world import Corp, Customer, Member, WelcomeCode
 
 EVENT = "customer_acquisition"
 ADD_WAY_LINK = 16
@@ -122,10 +122,8 @@ def choose(corp: Corp, link: Link, customer: Customer, rng: random.Random) -> Me
 
 
 def click(engine: Engine, corp: Corp, link: Link, customer: Customer, state: str = "") -> None:
-    """The customer opens the link. One customer counts once a day."""
-    seen = [day_of(engine.now()), customer.external_userid]
-    if seen not in link.clicks[-10_000:]:
-        link.clicks.append(seen)
+    """The customer opens the link."""
+    link.clicks.append([day_of(engine.now()), customer.external_userid])
     if engine.switches.open_profile_events:
         engine.emit(corp, EVENT, "open_profile", _about(link, state))
 
@@ -142,8 +140,8 @@ def add(
     engine.emit(corp, EVENT, "friend_request", _about(link, state))
     if link.skip_verify:
         return True, _approved(engine, corp, link, member, customer, state)
-    if member.habit != NEVER:
-        delay = engine.draw("approve", link.link_id, customer.external_userid).uniform(1, 60) * 60
+    delay = relations.approves_after(engine, member, link.link_id, customer.external_userid)
+    if delay is not None:
         arguments = (link.link_id, member.userid, customer.external_userid, state)
         engine.later(corp, delay, "approve_request", *arguments)
     return False, None

@@ -8,8 +8,9 @@ from wecom.simulator import behaviour
 from wecom.simulator.agenda import act
 from wecom.simulator.engine import Engine
 from wecom.simulator.outbound import EventField
-from wecom.simulator.records import PastGroup, PastMember, TempChat, pair_key
+from wecom.simulator.records import PastGroup, PastMember, pair_key
 from wecom.simulator.world import (
+    NEVER,
     WECHAT_USER,
     Corp,
     Customer,
@@ -22,6 +23,7 @@ from wecom.simulator.world import (
 
 CONTACT_EVENT, CHAT_EVENT = "change_external_contact", "change_external_chat"
 WELCOME_SECONDS = 20
+NOTED = ("remark", "description", "remark_corp_name", "remark_mobiles", "tags", "personal_tags")
 
 
 # -- friendships -------------------------------------------------------------------------------------------------------
@@ -57,8 +59,9 @@ def befriend(
         interacted_at=now,
         channels=channels or {},
     )
-    if before is not None:  # the member still had them, with remark and tags
-        follow.remark, follow.description, follow.tags = before.remark, before.description, before.tags
+    if before is not None:  # the member still had them, with what was noted of them
+        for name in NOTED:
+            setattr(follow, name, getattr(before, name))
     corp.add_follow(follow)
     if by_member:
         behaviour.count(corp, member.userid, now, "new_apply_cnt")
@@ -72,6 +75,13 @@ def befriend(
     body += [("WelcomeCode", code.code)] if code else []
     engine.emit(corp, CONTACT_EVENT, "add_half_external_contact" if half else "add_external_contact", body)
     return code
+
+
+def approves_after(engine: Engine, member: Member, source_id: str, external_userid: str) -> float | None:
+    """How long, in human seconds, a member by habit takes to approve somebody who asks to be added; None: for ever."""
+    if member.habit == NEVER:
+        return None
+    return engine.draw("approve", source_id, external_userid).uniform(1, 60) * 60
 
 
 def accept(engine: Engine, corp: Corp, follow: Follow) -> None:
@@ -105,45 +115,6 @@ def member_deletes(engine: Engine, corp: Corp, follow: Follow) -> None:
     corp.drop_follow(follow)
     pair: list[EventField] = [("UserID", follow.userid), ("ExternalUserID", follow.external_userid)]
     engine.emit(corp, CONTACT_EVENT, "del_external_contact", pair)
-
-
-def begin_temp_chat(engine: Engine, corp: Corp, userid: str, external_userid: str, settings: dict[str, Any]) -> None:
-    """A temporary contact way was used: the session ends by itself after chat_expires_in."""
-    key = pair_key(userid, external_userid)
-    until = engine.now() + int(settings["chat_expires_in"])
-    corp.temp_chats[key] = TempChat(key, userid, external_userid, until, settings["conclusions"])
-    engine.agenda.schedule(until, corp.corpid, "end_temp_chat", userid, external_userid)
-
-
-@act("end_temp_chat", recurring=True)
-def let_temp_chat_end(engine: Engine, corp: Corp, userid: str, external_userid: str) -> None:
-    """The time of a session is over."""
-    session = corp.temp_chats.get(pair_key(userid, external_userid))
-    if session is not None and session.until <= engine.clock.now() + 1:
-        end_temp_chat(engine, corp, userid, external_userid)
-
-
-def end_temp_chat(engine: Engine, corp: Corp, userid: str, external_userid: str) -> bool:
-    """The session ends with its closing words; the two are no friends from now on. False when there is none."""
-    session = corp.temp_chats.pop(pair_key(userid, external_userid), None)
-    if session is None:
-        return False
-    text = str((session.conclusions.get("text") or {}).get("content", ""))
-    parts = [kind for kind in ("image", "link", "miniprogram") if session.conclusions.get(kind)][:1]
-    if text or parts:
-        attachments = [{"msgtype": kind, kind: session.conclusions[kind]} for kind in parts]
-        engine.journal.record(
-            corpid=corp.corpid,
-            kind="notice",
-            external_userid=external_userid,
-            sender=userid,
-            at=engine.now(),
-            fingerprint=engine.journal.keep(text, attachments),
-        )
-    follow = corp.follow(userid, external_userid)
-    if follow is not None:
-        corp.drop_follow(follow)
-    return True
 
 
 def agree_to_archive(engine: Engine, corp: Corp, follow: Follow) -> None:

@@ -16,6 +16,7 @@ def rename(engine: Engine, corp: Corp, member: Member, new: str) -> None:
     """Give the member the userid `new`, which nobody has. What the journal says of earlier days stays as it was."""
     old, member.userid = member.userid, new
     corp.members = _moved(corp.members, old, new)
+    corp.renamed = {was: new if now == old else now for was, now in corp.renamed.items() if was != new} | {old: new}
     del corp.spelling[old.lower()]
     corp.spelling[new.lower()] = new
     _friendships(corp, old, new)

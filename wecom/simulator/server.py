@@ -184,11 +184,11 @@ async def _take_time(call: Call, seconds: float) -> web.Response:
     engine, target = call.engine, call.endpoint
     held = (target.path, target.exclusive(call)) if target.exclusive else None
     if held is None or held in engine.busy:
-        await asyncio.sleep(0 if held else seconds)
+        await engine.faults.wait(0 if held else seconds)
         return _respond(answer(call))
     engine.busy.add(held)
     try:
-        await asyncio.sleep(seconds)
+        await engine.faults.wait(seconds)
     finally:
         engine.busy.discard(held)
     return _respond(answer(call))

@@ -53,7 +53,7 @@ LISTS: list[tuple[str, type[Any]]] = [
     ("past_groups", r.PastGroup),
     ("deeds", r.Deed),
 ]
-PLAIN = ("left", "trusted_ips", "link_quota", "link_access", "behaviour", "pending_ids", "given_groups")
+PLAIN = ("left", "renamed", "trusted_ips", "link_quota", "link_access", "behaviour", "pending_ids", "given_groups")
 
 
 class Unreadable(Exception):

@@ -85,9 +85,9 @@ def answer(call: Call) -> Body | Binary:
         if target.exclusive and (target.path, target.exclusive(call)) in engine.busy:
             raise Refused(45035)
         result = target.handler(call)
+        engine.errcodes[target.path][0] += 1
         if isinstance(result, Binary):
             return result
-        engine.errcodes[target.path][0] += 1
         if target.method == "POST":
             engine.dirty = True
         result = _give_out(call, result)

@@ -84,6 +84,7 @@ class Corp:
         self.members: dict[str, Member] = {}
         self.left: dict[str, int] = {}  # userid → when that member left the corp
         self.spelling: dict[str, str] = {}  # a userid in lower case → as it is spelt
+        self.renamed: dict[str, str] = {}  # a userid somebody had once → theirs of today
         self.customers: dict[str, Customer] = {}
         self.by_unionid: dict[str, Customer] = {}
         self.follows_of: dict[str, dict[str, Follow]] = {}  # userid → external_userid → follow, oldest first
@@ -119,6 +120,7 @@ class Corp:
         self.behaviour: dict[str, dict[str, float]] = {}  # "userid|day" → what the member's day counted
         self.pending_ids: dict[str, int] = {}  # unionid → when its pending_id was handed out
         self.deeds: list[records.Deed] = []
+        self.tmp_ids: dict[str, str] = {}  # temporary id → external_userid, as far as anybody asked
 
     # -- ids ---------------------------------------------------------------------------------------------------------
 
@@ -141,9 +143,18 @@ class Corp:
         """A present or former member's userid as it was given, whatever the case of the letters here."""
         return self.spelling.get(userid.lower(), userid)
 
+    def all_spelt(self, userids: list[str]) -> list[str]:
+        """The userids as they were given to their members, each once."""
+        return list(dict.fromkeys(self.spelt(each) for each in userids))
+
+    def now_called(self, userid: str) -> str:
+        """The userid of today of whoever had this one when the journal was written."""
+        return self.renamed.get(userid, userid)
+
     def add_member(self, member: Member) -> None:
         """Put a member into the directory."""
         self.members[member.userid] = member
+        self.renamed.pop(member.userid, None)
         self.spelling[member.userid.lower()] = member.userid
         self.follows_of.setdefault(member.userid, {})
 

@@ -37,6 +37,14 @@ def the_texts(request: Request, name: str) -> list[str]:
     return [str(each) for each in request.get(name) or []]
 
 
+def a_text(request: Request, name: str) -> str | None:
+    """A string of the request, None when it is absent. Raises BadAct."""
+    value = request.get(name)
+    if value is not None and not isinstance(value, str):
+        raise BadAct(f"{name}: must be a text")
+    return value
+
+
 def the_member(corp: Corp, request: Request) -> Member:
     """Whom `userid` names. Raises BadAct."""
     found = corp.member(str(request.get("userid") or ""))

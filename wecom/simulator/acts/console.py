@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wecom.simulator import library, staff
-from wecom.simulator.acts.base import BadAct, Request, act, the_member, the_texts
+from wecom.simulator.acts.base import BadAct, Request, a_text, act, the_member, the_texts
 from wecom.simulator.engine import Engine
 from wecom.simulator.world import ROOT_DEPARTMENT, Corp, TagGroup
 
@@ -29,7 +29,8 @@ def tag(engine: Engine, corp: Corp, request: Request) -> Request:
         raise BadAct("id: no such tag or group")
     if action == "update":
         name = str(request.get("name") or "")
-        library.rename_tag(engine, corp, item, name=name, order=request.get("order"), by_api=False)
+        order = int(request["order"]) if request.get("order") is not None else None
+        library.rename_tag(engine, corp, item, name=name, order=order, by_api=False)
     elif action == "shuffle" and isinstance(item, TagGroup):
         library.shuffle_tags(engine, corp, item, the_texts(request, "order"))
     elif action == "delete":
@@ -65,9 +66,9 @@ def member(engine: Engine, corp: Corp, request: Request) -> Request:
             engine,
             corp,
             person,
-            name=request.get("name"),
+            name=a_text(request, "name"),
             department=department,
-            service=request.get("service"),
+            service=bool(request["service"]) if "service" in request else None,
             new_userid=str(request.get("new_userid") or ""),
             standing=standing,
         )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from wecom.simulator import library, mass, moments, relations, staff
+from wecom.simulator import codes, library, mass, moments, relations, staff
 from wecom.simulator.acts.base import BadAct, Request, act, the_follow, the_member, the_texts, the_visitor
-from wecom.simulator.endpoints.contact_ways import has_expired, members_behind
 from wecom.simulator.engine import Engine
 from wecom.simulator.outbound import EventField
-from wecom.simulator.world import Corp, Customer, Member
+from wecom.simulator.world import Corp
 
 
 @act("scan")
@@ -17,21 +16,25 @@ def scan(engine: Engine, corp: Corp, request: Request) -> Request:
     `half`: the guide has not added back yet; `by` guide: the guide asked the customer; `channels` {nickname, source}:
     the 视频号 they came from (add_way 10)."""
     customer = the_visitor(engine, corp, request)
-    state = str(request.get("state") or "")
-    add_way = int(request.get("add_way", 1))
+    state, add_way, half = str(request.get("state") or ""), int(request.get("add_way", 1)), bool(request.get("half"))
+    way = None
     if request.get("config_id"):
-        way = corp.contact_ways.get(str(request["config_id"]))
-        if way is None or has_expired(way, engine.now()):
-            raise BadAct("config_id: this code is invalid")
-        if way.settings["is_temp"] and way.settings["unionid"] not in ("", customer.unionid):
-            raise BadAct("config_id: this code is for somebody else")
+        way = codes.usable(corp, str(request["config_id"]), customer, now=engine.now())
         state = way.settings["state"] or state
-        member = _pick(engine, corp, members_behind(corp, way), customer, bool(way.settings["is_exclusive"]))
-    else:
-        way = None
-        member = the_member(corp, request)
+    member = codes.choose(engine, corp, way, customer) if way else the_member(corp, request)
     before = corp.follow(member.userid, customer.external_userid)
     already = before is not None and not before.deleted_at
+    answer: Request = {
+        "external_userid": customer.external_userid,
+        "unionid": customer.unionid,
+        "name": customer.name,
+        "userid": member.userid,
+        "state": state,
+        "already": already,
+    }
+    if way is not None and not (way.settings["skip_verify"] or already or half):
+        codes.ask(engine, corp, way, member, customer, state, add_way)
+        return answer | {"added": False, "welcome_code": None}
     code = relations.befriend(
         engine,
         corp,
@@ -39,22 +42,13 @@ def scan(engine: Engine, corp: Corp, request: Request) -> Request:
         customer=customer,
         state=state,
         add_way=add_way,
-        half=bool(request.get("half", False)),
+        half=half,
         by_member=request.get("by") == "guide",
         channels=dict(request.get("channels") or {}),
     )
-    if way is not None and way.settings["is_temp"] and not already:
-        del corp.contact_ways[way.config_id]  # good for one person
-        relations.begin_temp_chat(engine, corp, member.userid, customer.external_userid, way.settings)
-    return {
-        "external_userid": customer.external_userid,
-        "unionid": customer.unionid,
-        "name": customer.name,
-        "userid": member.userid,
-        "state": state,
-        "already": already,
-        "welcome_code": code.code if code else None,
-    }
+    if way is not None and not already:
+        codes.used(engine, corp, way.config_id, member, customer)
+    return answer | {"added": True, "welcome_code": code.code if code else None}
 
 
 @act("accept")
@@ -160,20 +154,6 @@ def habit(engine: Engine, corp: Corp, request: Request) -> Request:
         raise BadAct("habit: must be prompt, late or never")
     the_member(corp, request).habit = str(request["habit"])
     return {}
-
-
-def _pick(engine: Engine, corp: Corp, userids: list[str], customer: Customer, exclusive: bool) -> Member:
-    """Whom a code with several members leads to: at random one who is not full; an exclusive one to whom the customer
-    knows already."""
-    if not userids:
-        raise BadAct("config_id: nobody is behind this code")
-    most = engine.switches.member_contact_limit
-    userids = [each for each in userids if not most or len(corp.follows_of[each]) < most] or userids
-    if exclusive:
-        for userid in userids:
-            if corp.follow(userid, customer.external_userid):
-                return corp.members[userid]
-    return corp.members[engine.rng.choice(userids)]
 
 
 @act("leave")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wecom.simulator import behaviour, relations, rooms
-from wecom.simulator.acts.base import BadAct, Request, act, the_group, the_member, the_texts, the_visitor
+from wecom.simulator.acts.base import BadAct, Request, a_text, act, the_group, the_member, the_texts, the_visitor
 from wecom.simulator.engine import Engine
 from wecom.simulator.world import Corp
 
@@ -46,9 +46,8 @@ def create_group(engine: Engine, corp: Corp, request: Request) -> Request:
 def change_group(engine: Engine, corp: Corp, request: Request) -> Request:
     """Change a group's `name`, `notice` or owner (userid)."""
     owner = the_member(corp, request) if request.get("userid") else None
-    relations.change_group(
-        engine, corp, the_group(corp, request), name=request.get("name"), notice=request.get("notice"), owner=owner
-    )
+    name, notice = a_text(request, "name"), a_text(request, "notice")
+    relations.change_group(engine, corp, the_group(corp, request), name=name, notice=notice, owner=owner)
     return {}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wecom.simulator import behaviour, links, relations, transfers
+from wecom.simulator import behaviour, codes, links, transfers
 from wecom.simulator.acts.base import BadAct, Request, act, the_follow, the_member, the_visitor
 from wecom.simulator.engine import Engine
 from wecom.simulator.records import WAITING
@@ -86,5 +86,5 @@ def acquisition(engine: Engine, corp: Corp, request: Request) -> Request:
 @act("end_temp_chat")
 def end_temp_chat(engine: Engine, corp: Corp, request: Request) -> Request:
     """A temporary session ends before its time."""
-    relations.end_temp_chat(engine, corp, the_member(corp, request).userid, str(request.get("external_userid") or ""))
+    codes.end_temp_chat(engine, corp, the_member(corp, request).userid, str(request.get("external_userid") or ""))
     return {}

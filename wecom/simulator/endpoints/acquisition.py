@@ -194,7 +194,7 @@ def _range(call: Call) -> tuple[list[str], list[int]]:
         raise Refused(60011)
     if len(links.members_behind(call.corp, users, departments)) > MOST_MEMBERS:
         raise Refused(40058, "more than 500 members in range")
-    return list(users), list(departments)
+    return call.corp.all_spelt(users), list(departments)
 
 
 def _priority(call: Call) -> tuple[int, list[str]]:
@@ -208,7 +208,7 @@ def _priority(call: Call) -> tuple[int, list[str]]:
         raise Refused(40058, "priority_userid_list is empty")
     if any(call.corp.member(userid) is None for userid in users):
         raise Refused(40003)
-    return int(kind), list(users)
+    return int(kind), call.corp.all_spelt(users)
 
 
 def _all(value: Any, kind: type) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wecom.simulator import content, relations
+from wecom.simulator import codes, content
 from wecom.simulator.errors import Refused
 from wecom.simulator.wire import Body, Call, between, endpoint
 from wecom.simulator.world import ContactWay, Corp
@@ -93,7 +93,7 @@ def close_temp_chat(call: Call) -> Body:
     external_userid = call.text("external_userid", missing=41035)
     if external_userid not in call.corp.customers:
         raise Refused(40096)
-    if not relations.end_temp_chat(call.engine, call.corp, member.userid, external_userid):
+    if not codes.end_temp_chat(call.engine, call.corp, member.userid, external_userid):
         raise Refused(84061)
     return {}
 
@@ -105,23 +105,9 @@ def has_all_codes(corp: Corp) -> bool:
     return sum(1 for way in corp.contact_ways.values() if not way.settings["is_temp"]) + len(corp.join_ways) >= MAX_WAYS
 
 
-def has_expired(way: ContactWay, now: int) -> bool:
-    """Whether a temporary code's time is over."""
-    return bool(way.settings["is_temp"]) and now > way.create_time + int(way.settings["expires_in"])
-
-
-def members_behind(corp: Corp, way: ContactWay) -> list[str]:
-    """The userids a scan of this code can lead to."""
-    found = [member.userid for each in way.settings["user"] if (member := corp.member(each)) is not None]
-    for department in way.settings["party"]:
-        below = corp.members_of(department, recursive=True)
-        found += [each.userid for each in below if each.service and each.status == 1]
-    return list(dict.fromkeys(found))
-
-
 def _asked(call: Call) -> ContactWay:
     way = call.corp.contact_ways.get(call.text("config_id", missing=41043))
-    if way is None or has_expired(way, call.now):
+    if way is None or codes.has_expired(way, call.now):
         raise Refused(41044)
     return way
 
@@ -135,7 +121,7 @@ def _settings(call: Call) -> dict[str, Any]:
         "remark": call.text("remark", chars=30),
         "skip_verify": call.flag("skip_verify", default=True),
         "state": call.text("state", chars=30),
-        "user": call.strings("user"),
+        "user": call.corp.all_spelt(call.strings("user")),
         "party": call.numbers("party"),
         "expires_in": _seconds(call, "expires_in", 7 * DAY),
         "chat_expires_in": _seconds(call, "chat_expires_in", DAY),
@@ -188,5 +174,5 @@ def _check_members(corp: Corp, settings: dict[str, Any]) -> None:
             raise Refused(40098)
     if any(department not in corp.departments for department in settings["party"]):
         raise Refused(60003)
-    if len(members_behind(corp, ContactWay("", 0, 0, settings))) > MAX_MEMBERS:
+    if len(codes.members_behind(corp, settings)) > MAX_MEMBERS:
         raise Refused(41041)

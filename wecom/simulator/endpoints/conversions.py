@@ -1,16 +1,34 @@
-"""Ids of other kinds, and who was served (reference §7.5, §7.6)."""
+"""Between the ids of one person (reference §7.6)."""
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from wecom.simulator.errors import Refused
 from wecom.simulator.logins import openid_of
-from wecom.simulator.wire import SELF_BUILT, Body, Call, endpoint
+from wecom.simulator.wire import Body, Call, endpoint
 from wecom.simulator.world import Corp, opaque_id
 
 MOST = 100
 PENDING_SECONDS = 90 * 86_400
+
+
+@endpoint("POST", "idconvert/unionid_to_external_userid")
+def unionid_to_external_userid(call: Call) -> Body:
+    """unionid, openid, subject_type → external_userid, or pending_id when nobody follows that person yet."""
+    unionid = call.text("unionid", missing=40063)
+    _check_openid(call, call.text("openid", missing=40063), unionid)
+    if call.number("subject_type", default=0) not in (0, 1):
+        raise Refused(40058, "invalid subject_type")
+    if len(unionid) < 6:
+        raise Refused(610014)
+    customer = call.corp.by_unionid.get(unionid)
+    followers = call.corp.followers_of[customer.external_userid].values() if customer else []
+    if customer is not None and any(not follow.half and call.sees_follower(follow) for follow in followers):
+        return {"external_userid": customer.external_userid}
+    call.corp.pending_ids[unionid] = call.now
+    return {"pending_id": pending_id_of(call.corp, unionid)}
 
 
 @endpoint("POST", "externalcontact/convert_to_openid", empty={"openid": ""})
@@ -53,59 +71,15 @@ def convert_tmp_external_userid(call: Call) -> Body:
         call.number(name)
     corp = call.corp
     asked = call.strings("tmp_external_userid_list", most=MOST, missing=40058)
-    known = {tmp_id_of(corp, each): each for each in corp.customers} if asked else {}
+    for each in islice(corp.customers, len(corp.tmp_ids), None):  # who came since the last call
+        corp.tmp_ids[tmp_id_of(corp, each)] = each
     results: list[dict[str, Any]] = [
-        {"tmp_external_userid": each, "external_userid": known[each], "corpid": corp.corpid, "userid": ""}
+        {"tmp_external_userid": each, "external_userid": corp.tmp_ids[each], "corpid": corp.corpid, "userid": ""}
         for each in asked
-        if each in known
+        if each in corp.tmp_ids
     ]
-    unknown = [each for each in asked if each not in known]
+    unknown = [each for each in asked if each not in corp.tmp_ids]
     return {"results": results, "invalid_tmp_external_userid_list": unknown}
-
-
-@endpoint("POST", "externalcontact/contact_list", empty={"info_list": []}, kinds=SELF_BUILT)
-def contact_list(call: Call) -> Body:
-    """cursor, limit ≤ 1000 → everybody served: customers by member, then strangers in customer groups by group."""
-    corp = call.corp
-    size = call.limit(most=1000, default=1000)
-    position = call.position()
-    start = int(position[0]) if position else 0
-    rows: list[dict[str, Any]] = []
-    place = 0
-    seen = {member.userid for member in corp.members.values() if call.sees(member)}
-    for served in _served(corp, seen):
-        if start <= place < start + size:
-            rows.append(served)
-        place += 1
-        if place > start + size:
-            break
-    return {"info_list": rows, "next_cursor": call.cursor([start + size]) if place > start + size else ""}
-
-
-def _served(corp: Corp, seen: set[str]) -> Any:
-    for userid in (each for each in corp.follows_of if each in seen):
-        for follow in corp.follows_of[userid].values():
-            if not follow.half:
-                yield {
-                    "is_customer": True,
-                    "tmp_openid": opaque_id("o", f"{corp.seed}:tmp_openid:{follow.external_userid}", 28),
-                    "external_userid": follow.external_userid,
-                    "follow_userid": follow.userid,
-                    "add_time": follow.createtime,
-                }
-    for group in (each for each in corp.groups.values() if each.owner in seen):
-        for person in group.members.values():
-            if person.type == 2 and not corp.followers_of.get(person.userid):
-                customer = corp.customers.get(person.userid)
-                name = customer.name if customer else ""
-                yield {
-                    "is_customer": False,
-                    "tmp_openid": opaque_id("o", f"{corp.seed}:tmp_openid:{person.userid}", 28),
-                    "name": f"{name[:1]}**",
-                    "chat_id": group.chat_id,
-                    "chat_name": group.name,
-                    "add_time": person.join_time,
-                }
 
 
 def opengid_of(corp: Corp, chat_id: str) -> str:
@@ -121,3 +95,13 @@ def tmp_id_of(corp: Corp, external_userid: str) -> str:
 def pending_id_of(corp: Corp, unionid: str) -> str:
     """The pending_id of somebody who is not a customer yet."""
     return opaque_id("pending_", f"{corp.seed}:{unionid}", 40)
+
+
+def _check_openid(call: Call, openid: str, unionid: str) -> None:
+    """Both ids must be of one person, from one mini program. Raises Refused 610018; 845001 for an openid that no mini
+    program was told, if the switch says so."""
+    known = call.engine.logins.openids.get(openid)
+    if known is None and call.engine.switches.strict_openids:
+        raise Refused(845001)
+    if known is not None and known != unionid:
+        raise Refused(610018)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
 from wecom.simulator import content, relations
 from wecom.simulator.errors import Refused
-from wecom.simulator.wire import PROVIDERS, Body, Call, endpoint
-from wecom.simulator.world import WECHAT_USER, WECOM_USER, Corp, Customer, Follow
+from wecom.simulator.wire import PROVIDERS, SELF_BUILT, Body, Call, endpoint
+from wecom.simulator.world import (
+    WECHAT_USER,
+    WECOM_USER,
+    Corp,
+    Customer,
+    Follow,
+    Group,
+    GroupMember,
+    opaque_id,
+)
 
 FOLLOWERS_PER_PAGE = 500
 BATCH_MEMBERS = 100
@@ -69,7 +79,7 @@ def get_customer(call: Call) -> Body:
     everybody = [each for each in followers if not each.half and each.createtime <= known_since]
     if not everybody:
         raise Refused(84061)
-    follows = [each for each in everybody if _seen(call, each.userid)]
+    follows = [each for each in everybody if call.sees_follower(each)]
     if not follows:
         raise Refused(60011)
     rows, cursor = call.page(follows, most=FOLLOWERS_PER_PAGE, default=FOLLOWERS_PER_PAGE)
@@ -145,7 +155,7 @@ def remark(call: Call) -> Body:
     company = call.text("remark_company", chars=20)
     mobiles = [each for each in call.strings("remark_mobiles") if each]
     if call.text("remark_pic_mediaid"):
-        content.check_media_id(call.corp, call.text("remark_pic_mediaid"), now=call.now)
+        content.check_file(call.corp, call.text("remark_pic_mediaid"), now=call.now, kind="image")
     before = (follow.remark, follow.description, follow.remark_corp_name)
     if "remark" in call.body:
         follow.remark = new_remark
@@ -160,9 +170,35 @@ def remark(call: Call) -> Body:
     return {}
 
 
-def _seen(call: Call, userid: str) -> bool:
-    member = call.corp.member(userid)
-    return member is not None and call.sees(member)
+@endpoint("POST", "externalcontact/contact_list", empty={"info_list": []}, kinds=SELF_BUILT)
+def contact_list(call: Call) -> Body:
+    """cursor, limit ≤ 1000 → everybody served: customers by member, then strangers in customer groups by group."""
+    size = call.limit(most=1000, default=1000)
+    start = int((call.position() or [0])[0])
+    found = list(islice(_served(call), start, start + size + 1))
+    shown = [_served_row(call.corp, *each) for each in found[:size]]
+    return {"info_list": shown, "next_cursor": call.cursor([start + size]) if len(found) > size else ""}
+
+
+def _served(call: Call) -> Iterator[tuple[Follow | GroupMember, Group | None]]:
+    """Friendships, and people in groups who are nobody's customer, with the group."""
+    seen = {member.userid for member in call.corp.members.values() if call.sees(member)}
+    for userid in (each for each in call.corp.follows_of if each in seen):
+        yield from ((follow, None) for follow in call.corp.visible_follows(userid))
+    for group in (each for each in call.corp.groups.values() if each.owner in seen):
+        for person in group.members.values():
+            if person.type == 2 and not call.corp.followers_of.get(person.userid):
+                yield person, group
+
+
+def _served_row(corp: Corp, person: Follow | GroupMember, group: Group | None) -> dict[str, Any]:
+    who = person.external_userid if isinstance(person, Follow) else person.userid
+    shown = {"is_customer": group is None, "tmp_openid": opaque_id("o", f"{corp.seed}:tmp_openid:{who}", 28)}
+    if isinstance(person, Follow):
+        return shown | {"external_userid": who, "follow_userid": person.userid, "add_time": person.createtime}
+    name = corp.customers[who].name if who in corp.customers else ""
+    about = {"chat_id": group.chat_id, "chat_name": group.name} if group else {}
+    return shown | {"name": f"{name[:1]}**", **about, "add_time": person.join_time}
 
 
 def _contact(customer: Customer) -> dict[str, Any]:

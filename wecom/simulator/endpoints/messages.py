@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 from wecom.simulator import cards
@@ -15,6 +16,7 @@ from wecom.simulator.world import Corp
 RECEIVERS_EMPTY = {"invaliduser": "", "invalidparty": "", "invalidtag": "", "unlicenseduser": ""}
 RECALL_WITHIN, CODE_LIVES = 24 * 3600, 72 * 3600  # seconds
 DUPLICATES_DEFAULT, DUPLICATES_MOST = 1800, 4 * 3600
+ID = re.compile(r"[0-9]{1,10}")
 
 
 @endpoint("POST", "message/send", kinds=MESSAGES, counted=False, empty=RECEIVERS_EMPTY)
@@ -155,32 +157,31 @@ def _receivers(call: Call) -> tuple[list[str], dict[str, str]]:
     to_user, to_party, to_tag = (call.text(name) for name in ("touser", "toparty", "totag"))
     if not (to_user or to_party or to_tag):
         raise Refused(81012)
-    if to_user == "@all":
-        return [each.userid for each in corp.members.values() if call.sees(each)], {}
     users, parties, tags = _split(to_user, 1000), _split(to_party, 100), _split(to_tag, 100)
+    if to_user == "@all":
+        users, parties, tags = list(corp.members), [], []
+    seen = {each.userid for each in corp.members.values() if call.sees(each)}
     found: dict[str, None] = {}
-    bad_users, bad_parties, bad_tags, unlicensed = [], [], [], []
+    bad_users, bad_parties, bad_tags = [], [], []
     for each in users:
-        member = corp.member(each)
-        if member is None or not call.sees(member):
+        userid = corp.spelt(each)
+        if userid in seen:
+            found[userid] = None
+        elif to_user != "@all":
             bad_users.append(each.lower())
-        elif member.userid in call.app.unlicensed:
-            unlicensed.append(member.userid)
-        else:
-            found[member.userid] = None
     for each in parties:
-        if each.isdigit() and int(each) in corp.departments:
+        if ID.fullmatch(each) and int(each) in corp.departments:
             below = corp.members_of(int(each), recursive=True)
-            found.update(dict.fromkeys(member.userid for member in below if call.sees(member)))
+            found.update(dict.fromkeys(member.userid for member in below if member.userid in seen))
         else:
             bad_parties.append(each)
     for each in tags:
-        carriers = _tagged(corp, each)
-        if carriers:
-            found.update(dict.fromkeys(carriers))
-        else:
+        carriers = [userid for userid in _tagged(corp, each) if userid in seen]
+        found.update(dict.fromkeys(carriers))
+        if not carriers:
             bad_tags.append(each)
-    return list(found), {
+    unlicensed = [userid for userid in found if userid in call.app.unlicensed]
+    return [userid for userid in found if userid not in unlicensed], {
         "invaliduser": "|".join(bad_users),
         "invalidparty": "|".join(bad_parties),
         "invalidtag": "|".join(bad_tags),
@@ -190,7 +191,7 @@ def _receivers(call: Call) -> tuple[list[str], dict[str, str]]:
 
 def _tagged(corp: Corp, tagid: str) -> list[str]:
     """Userids of those who carry a member tag."""
-    tag = corp.member_tags.get(int(tagid)) if tagid.isdigit() else None
+    tag = corp.member_tags.get(int(tagid)) if ID.fullmatch(tagid) else None
     if tag is None:
         return []
     below = [member.userid for party in tag.partyids for member in corp.members_of(party, recursive=True)]

@@ -23,7 +23,7 @@ def get_user_info(call: Call) -> Body:
         return answer
     answer = {"openid": openid_of(call.corp, person.external_userid)}
     followers = call.corp.followers_of.get(person.external_userid, {}).values()
-    if any(not each.half and _seen(call, each.userid) for each in followers):
+    if any(not each.half and call.sees_follower(each) for each in followers):
         answer["external_userid"] = person.external_userid
     return answer
 
@@ -101,11 +101,6 @@ def _in_scope(call: Call, userid: str) -> Member:
     if not call.sees(member):
         raise Refused(50002)
     return member
-
-
-def _seen(call: Call, userid: str) -> bool:
-    member = call.corp.member(userid)
-    return member is not None and call.sees(member)
 
 
 def _ticket(call: Call, person: Person) -> str:

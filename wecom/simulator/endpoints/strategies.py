@@ -78,7 +78,7 @@ def _register(kind: str) -> None:
             raise Refused(40058, "too many rule groups or levels")
         privilege = _privilege(call, kind, {})
         _check_within(corp, parent, nodes, privilege)
-        number = max(corp.strategies, default=0) + 1
+        number = corp.next_serial()
         parent_id = parent.strategy_id if parent else 0
         corp.strategies[number] = Strategy(number, kind, parent_id, name, call.now, admins, privilege, nodes)
         return {"strategy_id": number}

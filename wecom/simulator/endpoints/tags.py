@@ -8,7 +8,7 @@ from wecom.simulator import library
 from wecom.simulator.errors import Refused
 from wecom.simulator.records import CUSTOMER_STRATEGY
 from wecom.simulator.wire import Body, Call, endpoint
-from wecom.simulator.world import Corp, Tag, TagGroup
+from wecom.simulator.world import Tag, TagGroup
 
 NAME_CHARS = 30
 
@@ -31,26 +31,26 @@ def get_strategy_tag_list(call: Call) -> Body:
 def _library(call: Call, *, strategy_id: int | None) -> Body:
     """Tag groups of the corp (0), of one rule group, or of any rule group (None)."""
     corp = call.corp
-    group_ids, tag_ids = call.strings("group_id"), call.strings("tag_id")
+    group_ids, tag_ids = set(call.strings("group_id")), set(call.strings("tag_id"))
     mine = [
         group
         for group in corp.tag_groups.values()
         if (group.strategy_id == strategy_id if strategy_id is not None else group.strategy_id > 0)
     ]
     groups = sorted(mine, key=lambda group: -group.order)
+    by_id = bool(group_ids or tag_ids)
+    tags: dict[str, list[Tag]] = {group.group_id: [] for group in groups}
+    for tag in sorted(corp.tags.values(), key=lambda tag: -tag.order):
+        wanted = not tag.deleted if not by_id else bool(group_ids) or tag.tag_id in tag_ids
+        if wanted and tag.group_id in tags:
+            tags[tag.group_id].append(tag)
     if group_ids:
-        wanted = [group for group in groups if group.group_id in group_ids]
-        return {"tag_group": [_group(group, _all_tags(corp, group), deleted=True) for group in wanted]}
-    if tag_ids:
-        found = []
-        for group in groups:
-            tags = [tag for tag in _all_tags(corp, group) if tag.tag_id in tag_ids]
-            if tags:
-                found.append(_group(group, tags, deleted=True))
-        return {"tag_group": found}
-    return {
-        "tag_group": [_group(group, library.tags_of(corp, group.group_id)) for group in groups if not group.deleted]
-    }
+        groups = [group for group in groups if group.group_id in group_ids]
+    elif tag_ids:
+        groups = [group for group in groups if tags[group.group_id]]
+    else:
+        groups = [group for group in groups if not group.deleted]
+    return {"tag_group": [_group(group, tags[group.group_id], deleted=by_id) for group in groups]}
 
 
 @endpoint("POST", "externalcontact/add_corp_tag", empty={"tag_group": {}})
@@ -174,10 +174,6 @@ def _own(call: Call, item_id: str, *, of_strategy: bool) -> Tag | TagGroup:
     if any(tag.agentid != agentid for tag in library.tags_of(corp, item_id)):
         raise Refused(81011)
     return group
-
-
-def _all_tags(corp: Corp, group: TagGroup) -> list[Tag]:
-    return sorted((tag for tag in corp.tags.values() if tag.group_id == group.group_id), key=lambda tag: -tag.order)
 
 
 def _group(group: TagGroup, tags: list[Tag], *, deleted: bool = False) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from wecom.simulator.behaviour import CUSTOMER
 from wecom.simulator.engine import Engine
+from wecom.simulator.journal import Row
 from wecom.simulator.phone.parts import View, attachment_html, attachment_words, face, nothing
 from wecom.simulator.records import pair_key
 from wecom.simulator.world import Customer, Group
@@ -95,9 +96,14 @@ def _line(view: View, customer: Customer, line: Line, *, named: bool) -> str:
 
 def _guides(engine: Engine, view: View, customer: Customer) -> list[str]:
     """Members who are or were in touch with the customer, each once."""
-    rows = engine.journal.received_by(customer.external_userid)
-    wrote = [row.sender for row in rows if row.kind in ("single", "welcome", "notice") and not row.chat_id]
+    wrote = [view.corp.now_called(row.sender) for row in _private_rows(engine, customer)]
     return list(dict.fromkeys([*view.corp.followers_of.get(customer.external_userid, {}), *wrote]))
+
+
+def _private_rows(engine: Engine, customer: Customer) -> list[Row]:
+    """What members told the customer alone."""
+    rows = engine.journal.received_by(customer.external_userid)
+    return [row for row in rows if row.kind in ("single", "welcome", "notice") and not row.chat_id]
 
 
 def _private(engine: Engine, view: View, customer: Customer, userid: str) -> Conversation:
@@ -106,8 +112,8 @@ def _private(engine: Engine, view: View, customer: Customer, userid: str) -> Con
     name = member.name if member else userid
     lines = [
         Line(row.at, 1, userid, name, *engine.journal.contents[row.fingerprint])
-        for row in engine.journal.received_by(customer.external_userid)
-        if row.kind in ("single", "welcome", "notice") and not row.chat_id and row.sender == userid
+        for row in _private_rows(engine, customer)
+        if corp.now_called(row.sender) == userid
     ]
     chat = corp.chats.get(pair_key(userid, customer.external_userid))
     for at, by, text in chat.messages if chat else []:
@@ -130,9 +136,10 @@ def _in_group(engine: Engine, view: View, customer: Customer, group: Group) -> C
         greeting = row.kind == "welcome" and row.external_userid != customer.external_userid
         if row.at < joined or greeting:
             continue
-        sender = corp.member(row.sender)
-        name = sender.name if sender else row.sender
-        lines.append(Line(row.at, 1, row.sender, name, *engine.journal.contents[row.fingerprint]))
+        userid = corp.now_called(row.sender)
+        sender = corp.member(userid)
+        name = sender.name if sender else userid
+        lines.append(Line(row.at, 1, userid, name, *engine.journal.contents[row.fingerprint]))
     if lines or joined >= engine.world.born_at:
         lines.append(Line(joined, 0, "", "", view.words("你加入了群聊")))
     name = group.name or view.words("群聊")

@@ -24,7 +24,7 @@ def feed_html(engine: Engine, view: View, customer: Customer) -> str:
 
 def _moment(engine: Engine, view: View, row: Row) -> str:
     text, attachments = engine.journal.contents[row.fingerprint]
-    sender = view.corp.member(row.sender)
+    sender = view.corp.member(view.corp.now_called(row.sender))
     name = sender.name if sender else row.sender
     pictures = [each["image"] for each in attachments if each.get("msgtype") == "image"]
     grid = f'<div class="grid n{len(pictures)}">{"".join(picture(view, each) for each in pictures)}</div>'
@@ -39,7 +39,7 @@ def _moment(engine: Engine, view: View, row: Row) -> str:
 
 def _reaction(engine: Engine, view: View, row: Row) -> str:
     """What the customer did: a heart, a comment."""
-    send = view.corp.moments[row.source_id].members[row.sender]
+    send = view.corp.moments[row.source_id].members[view.corp.now_called(row.sender)]
     liked = any(who == row.external_userid for who, _ in send.likes)
     commented = any(who == row.external_userid for who, _ in send.comments)
     me = view.words("我")
