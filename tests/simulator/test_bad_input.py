@@ -62,6 +62,7 @@ def test_every_call_answers_nonsense_with_an_errcode(path: str, body: dict[str, 
 
 
 TEXT = {"text": {"content": "x"}}
+WORDS = TEXT | {"agentid": 1000002, "msgtype": "text"}
 
 
 @pytest.mark.parametrize(
@@ -79,8 +80,8 @@ TEXT = {"text": {"content": "x"}}
             {"touser": GUIDE, "agentid": 1000002, "msgtype": "template_card", "template_card": {"main_title": "x"}},
             40058,
         ),
-        ("message/send", {"toparty": "²", "agentid": 1000002, "msgtype": "text", "text": {"content": "x"}}, 81013),
-        ("message/send", {"totag": "²|" + "1" * 5000, "agentid": 1000002, "msgtype": "text", "text": {"content": "x"}}, 81013),
+        ("message/send", WORDS | {"toparty": "²"}, 81013),
+        ("message/send", WORDS | {"totag": "²|" + "1" * 5000}, 81013),
     ],
 )
 def test_nonsense_that_is_easily_overlooked(path: str, body: dict[str, Any], errcode: int) -> None:
