@@ -4,6 +4,7 @@ from campaigns.models.budget import BudgetPolicy, Reservation
 from campaigns.models.contents import Channel, Content, ContentMedia
 from campaigns.models.deliveries import Delivery, DeliveryStatus, GroupDelivery, LeftOut
 from campaigns.models.pushes import Batch, Push, Variant
+from campaigns.models.reminders import Reminder
 from campaigns.models.sops import Enrolment, Sop, SopTouch, SopVersion
 from campaigns.models.welcomes import Welcome
 
@@ -19,6 +20,7 @@ __all__ = [
     "GroupDelivery",
     "LeftOut",
     "Push",
+    "Reminder",
     "Reservation",
     "Sop",
     "SopTouch",
