@@ -11,9 +11,8 @@ from django.db.models import Q, Sum
 
 from campaigns.models import Delivery, Enrolment, Push, Reservation
 from commerce.orders import TYPES, Bought, bought
-from contacts.models import Contact, Follow, GroupChat, GroupMember, Identity, IdentityConflict, Staff
+from contacts.models import Follow, GroupChat, GroupMember, Staff
 from events.models import Event
-from tagging import tags
 from tagging.models import ContactTag, Membership
 from tenants.models import Brand
 
@@ -31,26 +30,15 @@ class Loss:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
-    """What the page shows at once."""
+class Relations:
+    """Whom the contact knows: guides and groups, present and past."""
 
-    contact: Contact
-    identities: list[Identity]
     follows: list[Follow]
     """living ones first"""
     losses: list[Loss]
     """the latest first; a friendship that ended twice is there twice"""
     groups: list[GroupMember]
     """those the contact is in first, then those left"""
-    tags: list[ContactTag]
-    touches_this_month: int
-    conflicts: int
-    """open questions whether somebody else is the same person"""
-
-    @property
-    def is_friend(self) -> bool:
-        """Whether any friendship lives."""
-        return any(follow.lost_at is None for follow in self.follows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,29 +50,25 @@ class Dealings:
     enrolments: list[Enrolment]
     segments: list[Membership]
     """the brand's kept segments that the contact is in now"""
+    touches_this_month: int
 
 
-def card(*, contact: Contact, brand: Brand, at: datetime) -> Card:
-    """The blocks of the shell, one query each."""
-    first = at.astimezone(ZoneInfo(brand.timezone)).date().replace(day=1)
-    held = Reservation.objects.filter(contact=contact, day__gte=first).exclude(status="voided")
-    groups = GroupMember.objects.filter(contact=contact).select_related("chat__owner").order_by("-joined_at")[:50]
-    rows = Follow.objects.filter(contact=contact).select_related("staff__store", "staff__corp")
+def relations(contact_id: int) -> Relations:
+    """Guides, losses and groups; three queries."""
+    groups = GroupMember.objects.filter(contact=contact_id).select_related("chat__owner").order_by("-joined_at")[:50]
+    rows = Follow.objects.filter(contact=contact_id).select_related("staff__store", "staff__corp")
     follows = sorted(rows, key=lambda f: (f.lost_at is not None, -f.added_at.timestamp()))
-    return Card(
-        contact=contact,
-        identities=list(Identity.objects.filter(contact=contact).order_by("first_seen_at", "type", "value")),
+    return Relations(
         follows=follows,
-        losses=_losses(contact.pk, follows),
+        losses=_losses(contact_id, follows),
         groups=sorted(groups, key=lambda member: member.left_at is not None),
-        tags=tags.live_tags(contact.pk, at=at),
-        touches_this_month=held.aggregate(n=Sum("touches"))["n"] or 0,
-        conflicts=IdentityConflict.objects.filter(Q(contact=contact) | Q(other=contact), resolved_at=None).count(),
     )
 
 
-def dealings(contact_id: int) -> Dealings:
-    """Orders, touches, SOPs and segments; five queries."""
+def dealings(*, contact_id: int, brand: Brand, at: datetime) -> Dealings:
+    """Orders, touches, SOPs and segments; six queries."""
+    first = at.astimezone(ZoneInfo(brand.timezone)).date().replace(day=1)
+    held = Reservation.objects.filter(contact=contact_id, day__gte=first).exclude(status="voided")
     deliveries = Delivery.objects.filter(contact=contact_id).select_related("push", "staff", "variant")
     enrolments = Enrolment.objects.filter(contact=contact_id).select_related("sop_version__sop")
     stays = Membership.objects.filter(contact=contact_id, left_at=None).select_related("segment")
@@ -93,6 +77,7 @@ def dealings(contact_id: int) -> Dealings:
         touches=list(deliveries.order_by("-updated_at")[:20]),
         enrolments=list(enrolments.order_by("-entered_at")[:10]),
         segments=list(stays.order_by("-entered_at")[:20]),
+        touches_this_month=held.aggregate(n=Sum("touches"))["n"] or 0,
     )
 
 

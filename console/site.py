@@ -183,8 +183,8 @@ def _enter(request: BrandRequest) -> None:
     request.place, request.brand = place, place.brand
     request.actor = Actor(f"user:{request.user.pk}", request.user.get_full_name())
     now = timezone.now()
-    stale = Seat.objects.filter(pk=place.seat_id).exclude(last_seen_at__gt=now - timedelta(minutes=5))
-    stale.update(last_seen_at=now)
+    if place.last_seen_at is None or place.last_seen_at <= now - timedelta(minutes=5):
+        Seat.objects.filter(pk=place.seat_id).update(last_seen_at=now)
 
 
 def _in_scope(request: BrandRequest, view: View, args: Any, kwargs: Any) -> HttpResponse:

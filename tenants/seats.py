@@ -40,6 +40,8 @@ class Place:
     seat_id: int
     store_id: int | None = None
     through_agency: bool = False
+    last_seen_at: datetime | None = None
+    """when the seat was used, to within some minutes"""
 
     def may(self, capability: Capability) -> bool:
         """Whether the role has the capability."""
@@ -70,7 +72,8 @@ def places_of(*, user: User, slug: str | None = None) -> list[Place]:
     places = []
     for brand in brands.order_by("name"):
         seat = own.get(brand.pk) or agencies[brand.agency_id or 0]
-        places.append(Place(brand, seat.role, seat.pk, seat.store_id, through_agency=seat.brand_id is None))
+        through = seat.brand_id is None
+        places.append(Place(brand, seat.role, seat.pk, seat.store_id, through, seat.last_seen_at))
     return places
 
 

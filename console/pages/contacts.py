@@ -18,7 +18,7 @@ from contacts import gone
 from contacts.personal_data import erasure
 from events.models import Event
 from points import ledger, tiers
-from scrm.lib.errors import found
+from scrm.lib.errors import NotFound, found
 from tagging import of_contact, tags
 from tagging.models import ContactTag
 from tenants.roles import Capability, Role
@@ -45,26 +45,31 @@ def contact_list(request: BrandRequest) -> HttpResponse:
 def contact_page(request: BrandRequest, contact_id: int) -> HttpResponse:
     """客户 360°. The number of a merged contact leads to the one it was merged into.
 
-    The shell; identities, interests, dealings and the timeline are fetched by the page as parts of it."""
+    The shell: who it is, stage and tags. Everything else the page fetches as parts of it."""
     now = timezone.now()
-    meant = gone.current([contact_id]).get(contact_id, contact_id)
-    if meant != contact_id:
+    try:
+        contact = people.the_contact(place=request.place, contact_id=contact_id)
+    except NotFound:
+        meant = gone.current([contact_id]).get(contact_id, contact_id)
+        if meant == contact_id:
+            raise
         return HttpResponseRedirect(reverse("admin:contact", args=[meant]))
-    contact = people.the_contact(place=request.place, contact_id=contact_id)
-    card = one_contact.card(contact=contact, brand=request.brand, at=now)
-    context: dict[str, Any] = {
-        "card": card,
+    context = {
         "contact": contact,
-        "losses": [(" · ".join(ended(str(loss.staff or ""), loss.by)), loss.at) for loss in card.losses],
+        "tags": tags.live_tags(contact_id, at=now),
         "standing": of_contact.standing(contact, at=now),
         "name_to_type": erasure.name_to_type(contact),
     }
-    if request.place.may(Capability.READ_POINTS):
-        context["points"] = ledger.statement(contact_id=contact_id, at=now)
-    if request.place.may(Capability.WRITE_SEGMENTS):
-        held = {line.tag_id for line in card.tags}
-        context["other_tags"] = [tag for tag in people.choices()["tags"] if tag.pk not in held]
     return render(request, "contact.html", context, title=contact.name or _("未命名客户"))
+
+
+@page("contacts/<int:contact_id>/relations/", name="contact-relations", needs=READ)
+def relations(request: BrandRequest, contact_id: int) -> HttpResponse:
+    """Guides, losses and groups."""
+    contact = people.the_contact(place=request.place, contact_id=contact_id)
+    known = one_contact.relations(contact_id)
+    losses = [(" · ".join(ended(str(loss.staff or ""), loss.by)), loss.at) for loss in known.losses]
+    return part(request, "relations.html", {"contact": contact, "known": known, "losses": losses})
 
 
 @page("contacts/<int:contact_id>/interests/", name="contact-interests", needs=READ)
@@ -81,11 +86,13 @@ def interests(request: BrandRequest, contact_id: int) -> HttpResponse:
 def dealings(request: BrandRequest, contact_id: int) -> HttpResponse:
     """Orders, points, touches, SOPs and segments."""
     contact = people.the_contact(place=request.place, contact_id=contact_id)
-    context: dict[str, Any] = {"deal": one_contact.dealings(contact_id), "contact": contact}
+    now = timezone.now()
+    deal = one_contact.dealings(contact_id=contact_id, brand=request.brand, at=now)
+    context: dict[str, Any] = {"deal": deal, "contact": contact}
     if request.place.may(Capability.READ_POINTS):
-        context["points"] = ledger.statement(contact_id=contact_id, at=timezone.now())
+        context["points"] = ledger.statement(contact_id=contact_id, at=now)
         context["entries"] = people.entries(contact_id=contact_id)
-        context["tier"] = tiers.of(contact_id=contact_id, at=timezone.now())
+        context["tier"] = tiers.of(contact_id=contact_id, at=now)
     return part(request, "dealings.html", context)
 
 
@@ -121,6 +128,15 @@ def timeline(request: BrandRequest, contact_id: int) -> HttpResponse:
         ],
     }
     return part(request, "timeline.html", context)
+
+
+@page("contacts/<int:contact_id>/tag-choices/", name="contact-tag-choices", needs=Capability.WRITE_SEGMENTS)
+def tag_choices(request: BrandRequest, contact_id: int) -> HttpResponse:
+    """The form that gives a tag by hand: those that the contact has not."""
+    people.the_contact(place=request.place, contact_id=contact_id)
+    held = {line.tag_id for line in tags.live_tags(contact_id, at=timezone.now())}
+    free = [tag for tag in people.choices()["tags"] if tag.pk not in held]
+    return part(request, "tag_choices.html", {"free": free, "contact_id": contact_id})
 
 
 @page("contacts/<int:contact_id>/tags/", name="contact-tags", needs=Capability.WRITE_SEGMENTS, methods=("POST",))

@@ -65,7 +65,8 @@ def identities(request: BrandRequest, contact_id: int) -> HttpResponse:
     people.the_contact(place=request.place, contact_id=contact_id)
     found = graph.graph(contact_id)
     picture = identity_picture.draw(found, phones=request.place.may(C.SEE_PHONES))
-    return part(request, "identities.html", {"graph": found, "picture": picture, "contact_id": contact_id})
+    context = {"graph": found, "picture": picture, "conflicts": conflicts.number_of(contact_id)}
+    return part(request, "identities.html", context)
 
 
 @page("contacts/<int:contact_id>/merge/", name="contact-merge", needs=C.WRITE_CONTACTS, methods=("POST",))
