@@ -22,6 +22,7 @@ MEASURES = (
     "reading",
     "rules",
     "segments",
+    "history",
     "oneid",
     "big",
     "lag",

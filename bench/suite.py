@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from bench import (
     callbacks,
+    history,
     importing,
     ingest,
     lag,
@@ -35,6 +36,7 @@ SUITE: dict[str, Callable[[Admin, float, int], list[Measure]]] = {
     "reading": reading.measure,
     "rules": tag_rules.measure,
     "segments": questions.measure,
+    "history": history.measure,
     "oneid": oneid.measure,
     "big": million.measure,
     "lag": lag.measure,
