@@ -30,6 +30,7 @@ from scrm.runtime.state import RuntimeProblem, State, is_free, preferred_port
 
 READY_SECONDS = 90
 STOP_SECONDS = 20  # a worker finishes the task in hand; after that the task is done again by another
+UNREADY_STOP_SECONDS = 2  # who never answered has nothing in hand; a web server that is still starting hears no SIGTERM
 LONGEST_PAUSE_SECONDS = 30
 STEADY_SECONDS = 60  # whoever ran that long starts its pauses anew
 
@@ -39,6 +40,7 @@ class Child:
 
     def __init__(self, program: Program, log: IO[bytes], environ: dict[str, str]) -> None:
         self.program, self.log, self.environ = program, log, environ
+        self.has_answered = program.ready_url is None
         self.crashes = 0
         self.start()
 
@@ -57,8 +59,9 @@ class Child:
         self.start_ticks = processes.started(self.process.pid)
         self.again_at: float | None = None
 
-    def stop(self, patience: float) -> None:
+    def stop(self) -> None:
         """Ask the leader, wait, then kill what is left of its group."""
+        patience = STOP_SECONDS if self.has_answered else UNREADY_STOP_SECONDS
         if self.process.poll() is None:
             # Only the leader: Celery's pool must not be interrupted in the middle of a task.
             self.process.terminate()
@@ -248,6 +251,7 @@ class Stack:
                     log = self.state.logs / f"{child.program.name}.log"
                     raise RuntimeProblem(f"{child.program.name} did not start: {problem} (see {log})")
                 time.sleep(0.1)
+            child.has_answered = True
         self._check_alive()
 
     def _check_alive(self) -> None:
@@ -303,7 +307,7 @@ class Stack:
 
 
 def _stop_together(children: list[Child]) -> None:
-    stopping = [threading.Thread(target=child.stop, args=(STOP_SECONDS,)) for child in children]
+    stopping = [threading.Thread(target=child.stop) for child in children]
     for thread in stopping:
         thread.start()
     for thread in stopping:
