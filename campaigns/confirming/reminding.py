@@ -13,7 +13,7 @@ from wecom.client import client_for
 
 RUNS_AT_MOST = timedelta(minutes=30)
 """a reminder that began before and did not end was cut short: its worker was killed"""
-CUT_SHORT = "campaigns.remind_cut_short"
+CUT_SHORT, NOBODY = "campaigns.remind_cut_short", "campaigns.nobody_to_remind"
 
 
 def ask(*, push_id: int, actor: Actor, at: datetime) -> Reminder:
@@ -26,7 +26,7 @@ def ask(*, push_id: int, actor: Actor, at: datetime) -> Reminder:
         return under_way
     waiting = Batch.objects.filter(push=push, status=Batch.Status.CREATED, confirmed_at=None)
     if push.channel == Channel.MOMENTS or not waiting.exists():
-        raise Refused(_("没有等待确认的导购。"), code="campaigns.nobody_to_remind")
+        raise Refused(_("没有等待确认的导购。"), code=NOBODY)
     return Reminder.objects.create(
         push=push, asked_at=at, due_at=at, asked_by=actor.id, asked_by_label=actor.label[:100]
     )

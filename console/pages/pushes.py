@@ -6,11 +6,11 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext, pgettext
+from django.utils.translation import pgettext
 
-from campaigns.confirming import confirm
+from campaigns.confirming import reminding
 from campaigns.contents import media_use
-from campaigns.models import Push, Variant
+from campaigns.models import Push, Reminder, Variant
 from campaigns.planning import forecast
 from campaigns.pushes import pushes, release
 from console import composer, outcomes
@@ -20,7 +20,7 @@ from console.site import BrandRequest, need, page, part, render, told, told_prob
 from scrm.lib import errors
 from tenants.roles import Capability
 from tenants.scope import brand_scope
-from wecom.client import client_for
+from wecom.policy import policy_named
 
 READ, WRITE = Capability.READ_PUSHES, Capability.WRITE_PUSHES
 Status = Push.Status
@@ -145,22 +145,12 @@ def cancel(request: BrandRequest, push_id: int) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:push", args=[push_id]))
 
 
-@page("pushes/<int:push_id>/remind/", name="push-remind", needs=WRITE, methods=("POST",), own_scopes=True)
+@page("pushes/<int:push_id>/remind/", name="push-remind", needs=WRITE, methods=("POST",))
 def remind(request: BrandRequest, push_id: int) -> HttpResponse:
-    """Ask WeCom to remind the guides who have not confirmed."""
-    with brand_scope(request.brand.pk):
-        corp_id = _push(push_id).corp_id
-    if corp_id is None:
-        raise errors.NotFound("corp")
+    """Have the guides reminded who have not confirmed; the page says what comes of it."""
     try:
-        wecom = client_for(brand_id=request.brand.pk, corp_id=corp_id)
-        reminded = confirm.remind(brand_id=request.brand.pk, push_id=push_id, wecom=wecom, at=timezone.now())
-        told(
-            request, ngettext("已提醒 %(n)d 个任务的导购。", "已提醒 %(n)d 个任务的导购。", reminded) % {"n": reminded}
-        )
-    except errors.DomainError as refusal:
-        if isinstance(refusal, errors.NotFound):
-            raise
+        reminding.ask(push_id=push_id, actor=request.actor, at=timezone.now())
+    except errors.Refused as refusal:
         told_problem(request, refusal)
     return HttpResponseRedirect(reverse("admin:push", args=[push_id]))
 
@@ -240,7 +230,24 @@ def _result(push: Push) -> dict[str, Any]:
         "moving": push.status in MOVING,
         "now": timezone.now(),
         "recallable": push.status == Status.SCHEDULED,
+        "reminder": _reminder(push),
     }
+
+
+def _reminder(push: Push) -> dict[str, Any] | None:
+    """The latest reminder, and why nobody was reminded if so."""
+    latest = Reminder.objects.filter(push=push).order_by("-pk").first()
+    if latest is None:
+        return None
+    detail, remedy = "", ""
+    if latest.problem_code == reminding.CUT_SHORT:
+        detail, remedy = _("中途断了，可能只提醒了一部分导购。"), _("可以再提醒一次。")
+    elif latest.problem_code == reminding.NOBODY:
+        detail = _("没有等待确认的导购。")
+    elif latest.problem_code:
+        policy = policy_named(latest.problem_code)
+        detail, remedy = str(policy.detail), str(policy.remedy)
+    return {"row": latest, "detail": detail, "remedy": remedy}
 
 
 def _said(push: Push) -> list[dict[str, Any]]:
