@@ -28,9 +28,6 @@ from wecom.types import ContactDetail, FollowedContact, GroupDetail
 
 logger = logging.getLogger(__name__)
 
-SETTLING = timedelta(minutes=10)
-"""Details can lag behind their event (api-reference §4.3): for so long a contradiction means "read again"."""
-
 SKEW = timedelta(minutes=5)
 """by which WeCom's clock may be ahead of ours"""
 LONGEST_IDENTITY = 200
@@ -343,4 +340,4 @@ def _told_at(event: CallbackEvent) -> datetime:
 
 
 def _is_fresh(event: CallbackEvent) -> bool:
-    return timezone.now() - event.received_at < SETTLING
+    return timezone.now() - event.received_at < follows.SETTLING

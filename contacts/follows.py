@@ -1,11 +1,11 @@
 """The friendships of guides and contacts: how they begin, end and begin again, and what a contact's row says of them.
 
 WeCom goes on listing a customer who deleted the guide. So a loss told by the customer's own callback is undone only by
-a friendship that began later; a loss of the staff's making is also undone by a list read after it."""
+a friendship that began later; a loss of the staff's making is also undone by a list read well after it."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
 
@@ -22,6 +22,10 @@ from wecom.types import FollowedContact
 
 LONG_AGO = datetime(2016, 4, 18, tzinfo=UTC)
 """WeCom's own first day: for friendships whose beginning it does not tell, so that they never count as newer."""
+
+SETTLING = timedelta(minutes=10)
+"""What WeCom shows can lag behind what it told (api-reference §4.3), and its clock beside ours: for so long after an
+event a contradiction proves nothing."""
 
 # If a guide has one person twice, the later friendship.
 UPSERT = """
@@ -47,7 +51,7 @@ ON CONFLICT (brand_id, staff_id, contact_id) DO UPDATE SET
     lost_by = CASE WHEN {back} THEN '' ELSE f.lost_by END,
     seen_run = GREATEST(f.seen_run, EXCLUDED.seen_run)
 RETURNING staff_id, contact_id, lost_at
-""".format(back="(EXCLUDED.added_at > f.lost_at OR (f.lost_by <> 'contact' AND f.lost_at < %(read_at)s))")
+""".format(back="(EXCLUDED.added_at > f.lost_at OR (f.lost_by <> 'contact' AND f.lost_at < %(proven)s))")
 
 REFRESH = """
 UPDATE contacts_contact c
@@ -133,7 +137,7 @@ def befriend(
         UPSERT,
         brand=corp.brand_id,
         run=run_id,
-        read_at=read_at,
+        proven=read_at - SETTLING,
         follows=listed.follows,
         staff=as_array(staff_ids),
         contacts=as_array(contact_ids),

@@ -1,6 +1,6 @@
 """Customer groups and who is in them. Rows of those who left stay, with the time they were found gone."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -44,8 +44,21 @@ WHERE (m.kind, m.joined_at, m.join_scene) IS DISTINCT FROM (EXCLUDED.kind, EXCLU
    OR m.left_at IS NOT NULL OR EXCLUDED.contact_id IS DISTINCT FROM m.contact_id
 """
 
+Known = tuple[str, str, str, int]
+"""name, owner's userid, member_version and number of members, as our row of a group has them"""
 Place = tuple[int, str]
 """(our number of the group, member_id)"""
+
+
+def known(*, corp: Corp, chat_ids: Collection[str], lock: bool = False) -> dict[str, Known]:
+    """What we know of these groups, of those that live. Scoped; `lock`: nobody else writes them until its end.
+
+    Who reads groups from WeCom compares it from before and after: a row that changed meanwhile is newer than what was
+    read, and is left as it is."""
+    rows = GroupChat.objects.filter(corp=corp, chat_id__in=chat_ids, dismissed_at=None).order_by("chat_id")
+    rows = rows.select_for_update(of=("self",)) if lock else rows
+    told = rows.values_list("chat_id", "name", "owner__userid", "member_version", "member_count")
+    return {chat_id: (name, owner or "", version, count) for chat_id, name, owner, version, count in told}
 
 
 def store(*, corp: Corp, groups: Sequence[GroupDetail], at: datetime, run_id: int = 0, announce: bool = True) -> int:

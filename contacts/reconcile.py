@@ -9,7 +9,7 @@ asked about that customer, group or member, does not show them either.
 A customer who deleted the guide stays on WeCom's lists: a lost `del_follow_user` shows nowhere until a send fails."""
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -175,7 +175,8 @@ def _compare(corp: Corp, guide: Staff, wecom: WeComClient, clock: Callable[[], d
     alive = {external for external, (lost_at, _by, _added) in ours.items() if lost_at is None}
     deleted_us = {external for external, (_lost, by, _added) in ours.items() if by == Follow.LostBy.CONTACT}
     missing = sorted(listed - alive - deleted_us)[:MOST_PER_GUIDE]
-    gone = sorted(each for each in alive - listed if ours[each][2] < began)[:MOST_PER_GUIDE]
+    unlisted = sorted(each for each in alive - listed if ours[each][2] < began)[:MOST_PER_GUIDE]
+    gone = {external: ours[external][2] for external in unlisted}
     tally.added += _add(corp, missing, wecom, clock, tally)
     tally.lost += _lose(corp, guide, gone, wecom, clock, tally)
     if listed:
@@ -184,7 +185,9 @@ def _compare(corp: Corp, guide: Staff, wecom: WeComClient, clock: Callable[[], d
 
 
 def _add(corp: Corp, missing: Collection[str], wecom: WeComClient, clock: Callable[[], datetime], tally: Tally) -> int:
-    """Read and write the customers whom a callback should have told of; how many friendships that made."""
+    """Read and write the customers whom a callback should have told of; how many friendships that made.
+
+    Friendships that are alive by our rows are left as they are: a callback may have told more of them since we read."""
     read_at, pairs = clock(), []
     for external_userid in missing:
         detail = _shown(wecom, external_userid, tally)
@@ -192,19 +195,25 @@ def _add(corp: Corp, missing: Collection[str], wecom: WeComClient, clock: Callab
     if not pairs:
         return 0
     with brand_scope(corp.brand_id):
-        made = follows.befriend(corp=corp, listed=follows.Listed.of(corp, pairs), read_at=read_at, at=clock())
+        rows = Follow.objects.filter(staff__corp=corp, external_userid__in=missing, lost_at=None)
+        alive = {
+            (userid.lower(), external) for userid, external in rows.values_list("staff__userid", "external_userid")
+        }
+        new = [pair for pair in pairs if (pair.follow.userid.lower(), pair.person.external_userid) not in alive]
+        made = follows.befriend(corp=corp, listed=follows.Listed.of(corp, new), read_at=read_at, at=clock())
     return len(made.new) + len(made.revived)
 
 
 def _lose(
     corp: Corp,
     guide: Staff,
-    gone: Collection[str],
+    gone: Mapping[str, datetime],
     wecom: WeComClient,
     clock: Callable[[], datetime],
     tally: Tally,
 ) -> int:
-    """End the friendships that WeCom shows on neither side; how many."""
+    """End the friendships that WeCom shows on neither side; how many. `gone`: when each began by the row we compared;
+    one that has begun anew since is another."""
     surely: dict[Follow.LostBy, list[str]] = {}
     for external_userid in gone:
         detail = _shown(wecom, external_userid, tally)
@@ -213,7 +222,9 @@ def _lose(
     at, lost = clock(), 0
     for by, external_userids in surely.items():
         with brand_scope(corp.brand_id):
-            losses = [follows.Loss(guide.pk, external_userid, at) for external_userid in external_userids]
+            rows = Follow.objects.filter(staff=guide, external_userid__in=external_userids)
+            now = rows.select_for_update(of=("self",)).order_by("contact_id").values_list("external_userid", "added_at")
+            losses = [follows.Loss(guide.pk, external, at) for external, added_at in now if gone[external] == added_at]
             lost += follows.lose(losses=losses, by=by, at=at)
     return lost
 

@@ -331,6 +331,7 @@ class _Step:
             return False
         with brand_scope(self.corp.brand_id):
             wanted = groups.unread(corp=self.corp, run_id=self.run.id, limit=GROUPS_PER_STEP)
+            before = groups.known(corp=self.corp, chat_ids=wanted)
         if not wanted:
             return False
         with ThreadPoolExecutor(max_workers=GROUPS_AT_ONCE) as readers:
@@ -338,6 +339,9 @@ class _Step:
         details = [each for each in answers if each is not None]
         refused = [chat_id for chat_id, each in zip(wanted, answers, strict=True) if each is None]
         with brand_scope(self.corp.brand_id):
+            now = groups.known(corp=self.corp, chat_ids=wanted, lock=True)
+            # What a callback has told more of since is read again in the next step.
+            details = [each for each in details if now.get(each.chat_id) == before.get(each.chat_id)]
             members = groups.store(
                 corp=self.corp, groups=details, at=self.at, run_id=self.run.id, announce=not self.is_first
             )

@@ -3,7 +3,7 @@
 Which groups there are is one list; what one is like is a call per group, a few at a time. A group that the list lacks
 is dissolved only if WeCom, asked about that group, does not know it either."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
@@ -89,7 +89,8 @@ def _listed(corp: Corp, wecom: WeComClient, tally: Tally) -> set[str]:
 
 
 def _read(corp: Corp, chat_ids: Sequence[str], wecom: WeComClient, clock: Callable[[], datetime], tally: Tally) -> int:
-    """Read these groups and write those that differ from our rows; how many. One that WeCom refuses stays as it is."""
+    """Read these groups and write those that differ from our rows; how many. One that WeCom refuses stays as it is,
+    and so does one of which a callback has told more since."""
     if not chat_ids:
         return 0
 
@@ -99,23 +100,20 @@ def _read(corp: Corp, chat_ids: Sequence[str], wecom: WeComClient, clock: Callab
         except Rejected:
             return None
 
+    with brand_scope(corp.brand_id):
+        before = groups.known(corp=corp, chat_ids=chat_ids)
     with ThreadPoolExecutor(max_workers=AT_ONCE) as readers:
         details = [each for each in readers.map(read, chat_ids) if each is not None]
     tally.calls += len(chat_ids)
+    at = clock()
     with brand_scope(corp.brand_id):
-        known = _known(corp, chat_ids)
-        differing = [each for each in details if not each.version or known.get(each.chat_id) != _shown(each)]
-        groups.store(corp=corp, groups=differing, at=clock())
+        now = groups.known(corp=corp, chat_ids=chat_ids, lock=True)
+        same = [each for each in details if now.get(each.chat_id) == before.get(each.chat_id)]
+        differing = [each for each in same if not each.version or now.get(each.chat_id) != _shown(each)]
+        groups.store(corp=corp, groups=differing, at=at)
         # Without a version one cannot tell a change from none: written, but not counted.
         return sum(bool(each.version) for each in differing)
 
 
-def _shown(detail: GroupDetail) -> tuple[str, str, str, int]:
+def _shown(detail: GroupDetail) -> groups.Known:
     return clean(detail.name, 200), detail.owner, clean(detail.version, 64), len(detail.members)
-
-
-def _known(corp: Corp, chat_ids: Collection[str]) -> dict[str, tuple[str, str, str, int]]:
-    """Our rows of living groups, as `_shown` would have them. Scoped."""
-    rows = GroupChat.objects.filter(corp=corp, chat_id__in=chat_ids, dismissed_at=None)
-    told = rows.values_list("chat_id", "name", "owner__userid", "member_version", "member_count")
-    return {chat_id: (name, owner or "", version, count) for chat_id, name, owner, version, count in told}

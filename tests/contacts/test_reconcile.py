@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from contacts import reconcile
-from contacts.models import Reconciliation, Staff
+from contacts import follows, reconcile
+from contacts.models import Follow, GroupChat, GroupMember, Reconciliation, Staff
+from contacts.rounds import rooms
+from contacts.rounds.tally import Tally
 from wecom.errors import Unreachable
 
 
@@ -115,6 +117,107 @@ def test_a_wecom_out_of_reach_keeps_what_was_compared(synced, simulator):
         a_round(synced)
     simulator.delete("/_sim/faults")
     assert a_round(synced) >= 6
+
+
+def meanwhile(monkeypatch, world, act):
+    """Have `act` happen once, between an answer about a customer and what is made of it."""
+    client = type(world.wecom)
+    real, done = client.external_contact, []
+
+    def answered(self, *, external_userid):
+        try:
+            return real(self, external_userid=external_userid)
+        finally:
+            if not done:
+                done.append(True)
+                act()
+
+    monkeypatch.setattr(client, "external_contact", answered)
+
+
+def test_who_comes_back_while_they_are_found_gone_stays(synced, simulator, monkeypatch):
+    userid, external, _created = sorted(synced.listed())[0]
+    simulator.act("delete_follow", userid=userid, external_userid=external, by="guide")
+
+    def come_back():
+        simulator.act("scan", userid=userid, external_userid=external)
+        synced.tell("change_external_contact", "add_external_contact", UserID=userid, ExternalUserID=external)
+
+    meanwhile(monkeypatch, synced, come_back)
+    a_round(synced)
+
+    assert synced.follow(userid, external).lost_at is None
+    assert synced.pairs(lost_at=None) == synced.listed()
+    assert synced.events("friend_lost") == []
+
+
+def test_what_is_told_while_a_friend_is_found_is_not_undone(synced, simulator, monkeypatch):
+    """The friend is new to one guide; what another guide noted of them comes by callback in the meantime."""
+    userid, external, _created = sorted(synced.listed())[0]
+    theirs = {each for each, friend, _at in synced.listed() if friend == external}
+    another = next(each for each, _external, _at in sorted(synced.listed()) if each not in theirs)
+    simulator.act("scan", userid=another, external_userid=external)
+
+    def note():
+        simulator.act("edit", userid=userid, external_userid=external, remark="刚写的")
+        with synced.scope():  # as its callback would
+            Follow.objects.filter(staff__userid=userid, external_userid=external).update(remark="刚写的")
+
+    meanwhile(monkeypatch, synced, note)
+    reconcile._add(synced.corp, [external], synced.wecom, timezone.now, Tally())
+
+    assert synced.follow(userid, external).remark == "刚写的"
+    assert synced.follow(another, external).lost_at is None
+
+
+def test_who_joins_a_group_while_it_is_compared_has_not_left_it(synced, simulator):
+    with synced.scope():
+        group = GroupChat.objects.get()
+        inside = set(GroupMember.objects.values_list("member_id", flat=True))
+    external = next(each for _userid, each, _created in sorted(synced.listed()) if each not in inside)
+
+    def join():
+        """The group was read, and is about to be written."""
+        simulator.act("join_group", chat_id=group.chat_id, external_userid=external)
+        synced.tell("change_external_chat", "update", ChatId=group.chat_id)
+        return timezone.now()
+
+    simulator.act("change_group", chat_id=group.chat_id, name="新名字")
+    rooms.compare(synced.corp, [group.chat_id], synced.wecom, join, Tally())
+
+    with synced.scope():
+        assert GroupMember.objects.get(member_id=external).left_at is None
+    assert synced.events("group_left") == []
+
+
+def test_a_group_dissolved_while_it_is_compared_stays_dissolved(synced, simulator):
+    with synced.scope():
+        group = GroupChat.objects.get()
+
+    def dissolve():
+        synced.tell("change_external_chat", "dismiss", ChatId=group.chat_id)
+        return timezone.now()
+
+    simulator.act("change_group", chat_id=group.chat_id, name="新名字")
+    rooms.compare(synced.corp, [group.chat_id], synced.wecom, dissolve, Tally())
+
+    with synced.scope():
+        assert GroupChat.objects.get().dismissed_at is not None
+
+
+def test_a_list_brings_back_whom_the_staff_lost_but_not_right_after(synced):
+    """WeCom may show a friendship for a while after it ended."""
+    (userid, just_now, _created), (other, long_ago, _at) = sorted(synced.listed())[:2]
+    now = timezone.now()
+    told = {just_now: (userid, now), long_ago: (other, now - follows.SETTLING - timedelta(minutes=1))}
+    for external, (guide, at) in told.items():
+        pair = {"UserID": guide, "ExternalUserID": external}
+        synced.tell("change_external_contact", "del_external_contact", told_at=at, **pair)
+
+    a_round(synced)
+
+    assert synced.follow(userid, just_now).lost_by == "staff"
+    assert synced.follow(other, long_ago).lost_at is None
 
 
 def test_before_the_first_sync_there_is_nothing_to_compare(world):
