@@ -11,12 +11,12 @@ from celery.contrib.django.task import DjangoTask
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from campaigns.confirming import confirm
+from campaigns.confirming import confirm, reminding
 from campaigns.dispatch import dispatch, results
 from campaigns.models import Batch, Channel, Push
 from campaigns.moments import moments
 from campaigns.planning import plan
-from campaigns.pushes import pushes
+from campaigns.pushes import pushes, release
 from campaigns.sop import sop
 from scrm.lib.errors import DomainError
 from tenants.models import Brand
@@ -49,7 +49,7 @@ def plan_push(*, brand_id: int, push_id: int, **_later_args: object) -> None:
 
 @shared_task
 def wind_up_push(*, brand_id: int, push_id: int, **_later_args: object) -> None:
-    """Bring a cancelled push to its end."""
+    """Bring a push that was cancelled, or whose plan failed, to its end."""
     confirm.wind_up(brand_id=brand_id, push_id=push_id, at=timezone.now())
 
 
@@ -74,17 +74,9 @@ def follow_batch(*, brand_id: int, batch_id: str, **_later_args: object) -> None
 
 
 @shared_task
-def remind_push(*, brand_id: int, push_id: int, **_later_args: object) -> None:
-    """Remind the guides of a push: thousands of calls when there are thousands of guides."""
-    with brand_scope(brand_id):
-        corp_id = Push.objects.filter(pk=push_id).values_list("corp_id", flat=True).first()
-    if not corp_id:
-        return
-    try:
-        wecom = client_for(brand_id=brand_id, corp_id=corp_id)
-        confirm.remind(brand_id=brand_id, push_id=push_id, wecom=wecom, at=timezone.now())
-    except DomainError as error:  # nobody to remind, or WeCom's trouble, which the corp's page tells: no retry
-        logger.warning("campaigns.remind.refused", extra={"push": push_id, "code": error.problem_code})
+def remind_push(*, brand_id: int, reminder_id: int, **_later_args: object) -> None:
+    """Remind the guides of a push, as somebody has asked."""
+    reminding.carry_out(brand_id=brand_id, reminder_id=reminder_id, at=timezone.now())
 
 
 def hand_out(*, brand_id: int, at: datetime) -> None:
@@ -97,8 +89,11 @@ def hand_out(*, brand_id: int, at: datetime) -> None:
         sop.advance(at=at)
         for push_id in pushes.due(at=at):
             _enqueue(plan_push, brand_id=brand_id, push_id=push_id)
-        for push_id in Push.objects.filter(status=Push.Status.CANCELLED, done_at=None).values_list("pk", flat=True):
+        stopped = Push.objects.filter(status__in=release.STOPPED, done_at=None)
+        for push_id in stopped.values_list("pk", flat=True):
             _enqueue(wind_up_push, brand_id=brand_id, push_id=push_id)
+        for reminder_id in reminding.due(at=at, again_at=at + HANDED_OUT):
+            _enqueue(remind_push, brand_id=brand_id, reminder_id=reminder_id)
         to_send = Batch.objects.filter(status=Status.PENDING, push__status=Push.Status.SENDING)
         with_job = Batch.objects.filter(status=Status.CLAIMED).exclude(jobid="")
         _take(send_batch, to_send, "due_at", brand_id, at)

@@ -18,7 +18,7 @@ from tenants import audit
 from tenants.actors import SYSTEM, Actor
 from tenants.scope import brand_scope
 from wecom.client import WeComClient
-from wecom.errors import Gone, Misconfigured, OutcomeUnknown, Throttled, Unreachable, WeComError
+from wecom.errors import Gone, Misconfigured, OutcomeUnknown, Rejected, Throttled, Unreachable, WeComError
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +68,8 @@ def remind(*, brand_id: int, push_id: int, wecom: WeComClient, at: datetime, act
         except (Misconfigured, Unreachable) as trouble:  # the next would meet the same; who was reminded, was
             enough = trouble
             break
-        except Gone as error:
-            logger.info("campaigns.remind.gone", extra={"batch": str(batch_id), "code": error.problem_code})
+        except Rejected as error:  # this one is no more, or not in a state for it; the others are
+            logger.info("campaigns.remind.refused", extra={"batch": str(batch_id), "code": error.problem_code})
         except OutcomeUnknown:
             reminded.append(batch_id)  # one too many does no harm
         else:
@@ -109,13 +109,14 @@ def take_back(*, brand_id: int, batch_id: UUID, wecom: WeComClient, at: datetime
 
 
 def wind_up(*, brand_id: int, push_id: int, at: datetime) -> bool:
-    """Bring a cancelled push to its end, step by step; True when nothing of it is open. Opens its own scopes.
+    """Bring a stopped push (cancelled, or its plan failed) to its end, step by step; True when nothing of it is open.
 
-    What is not at WeCom yet is given up, what is there becomes due to be taken back. A push that is not cancelled is
-    left alone, and a repeat does no harm."""
+    Opens its own scopes. What is not at WeCom yet is given up, what is there becomes due to be taken back. A push that
+    is not stopped is left alone, and a repeat does no harm."""
     batches = Batch.objects.filter(push_id=push_id)
+    stopped = Push.objects.filter(pk=push_id, status__in=release.STOPPED)
     with brand_scope(brand_id):
-        if not Push.objects.filter(pk=push_id, status=Push.Status.CANCELLED).exists():
+        if not stopped.exists():
             return False
         batches.filter(status=Batch.Status.PENDING).update(status=Batch.Status.CANCELLED)
         batches.filter(status=Batch.Status.CREATED, poll_due_at__gt=at + SOON).update(poll_due_at=at)
@@ -123,7 +124,7 @@ def wind_up(*, brand_id: int, push_id: int, at: datetime) -> bool:
     with brand_scope(brand_id):
         if Batch.objects.filter(push_id=push_id, status__in=results.OPEN).exists():
             return False
-        return bool(Push.objects.filter(pk=push_id, status=Push.Status.CANCELLED).update(done_at=at))
+        return bool(stopped.update(done_at=at))
 
 
 def _created(brand_id: int, batch_id: UUID) -> Batch | None:

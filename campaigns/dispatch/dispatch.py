@@ -70,6 +70,19 @@ class Finding:
     """False: one that may be ours could not be told from another"""
 
 
+@dataclass(frozen=True, slots=True)
+class SentTo:
+    """Whom the call of an unknown batch named, as far as we know it still."""
+
+    receivers: frozenset[str]
+    erased: int = 0
+    """how many others it named, who were erased since"""
+
+    def covers(self, theirs: Collection[str]) -> bool:
+        """Whether a task with these receivers may be ours."""
+        return len(set(theirs) - self.receivers) <= self.erased
+
+
 def send(*, brand_id: int, batch_id: UUID, wecom: WeComClient, at: datetime) -> None:
     """Give one pending 1v1 or group batch to WeCom, at most once. Opens its own scopes.
 
@@ -141,10 +154,10 @@ def reconcile(*, brand_id: int, batch_id: UUID, wecom: WeComClient, at: datetime
     `refused`: nobody will ever know. Raises WeComError when WeCom cannot be asked: then nothing was learned."""
     with brand_scope(brand_id):
         batch = unknown(batch_id)
-        receivers = set(_receivers(batch)) if batch else set()
-    if batch is None:
+        sent_to = _sent_to(batch) if batch else None
+    if batch is None or sent_to is None:
         return ""
-    finding = _find_created(batch, receivers, wecom, at)
+    finding = _find_created(batch, sent_to, wecom, at)
     with brand_scope(brand_id):
         return conclude(batch=batch, finding=finding, at=at)
 
@@ -308,7 +321,12 @@ def _receivers(batch: Batch) -> list[str]:
     return list(planned.order_by(column).values_list(column, flat=True))
 
 
-def _find_created(batch: Batch, receivers: set[str], wecom: WeComClient, at: datetime) -> Finding:
+def _sent_to(batch: Batch) -> SentTo:
+    erased = 0 if batch.push.channel == Channel.GROUP else deliveries(batch).filter(external_userid="").count()
+    return SentTo(frozenset(_receivers(batch)), erased)
+
+
+def _find_created(batch: Batch, sent_to: SentTo, wecom: WeComClient, at: datetime) -> Finding:
     """The task with this text, this guide and these receivers that no batch of ours owns yet."""
     assert batch.claimed_at is not None  # noqa: S101 - `unknown` sees to it
     assert batch.staff is not None  # noqa: S101 - 1v1 and group batches have a guide
@@ -329,11 +347,11 @@ def _find_created(batch: Batch, receivers: set[str], wecom: WeComClient, at: dat
             is_sure = False
             continue
         theirs = {row.chat_id or row.external_userid for row in rows}
-        if not theirs <= receivers:
+        if not sent_to.covers(theirs):
             continue
         if batch.push.channel == Channel.SINGLE:
             if theirs:
-                return Finding(message.msgid, sorted(receivers - theirs))
+                return Finding(message.msgid, sorted(sent_to.receivers - theirs))
         elif theirs or not has_rival:
             return Finding(message.msgid)
         else:

@@ -115,15 +115,17 @@ class Deliveries:
         _add_up(pairs, rows)
 
     def split(self, pairs: Pairs) -> None:
-        """Back; and back into the push while its batch still waits, after that it has gone without them."""
+        """Back; and back into the push while it is planned or its batch waits, after that it has gone without them."""
         self._moves.split(pairs)
         met = [Clash(*row[:-2], *map(json.loads, row[-2:])) for row in pairs.ask(JOURNALLED)]
         if not met:
             return
         _take_apart(pairs)
         rows = as_json(each.row() for each in met)
-        waits = """NOT EXISTS (SELECT FROM campaigns_batch b WHERE b.brand_id = %(brand)s AND b.id = d.batch_id
-                               AND b.status <> 'pending')"""
+        waits = """(EXISTS (SELECT FROM campaigns_batch b WHERE b.brand_id = %(brand)s AND b.id = d.batch_id
+                            AND b.status = 'pending')
+                    OR d.batch_id IS NULL AND EXISTS (SELECT FROM campaigns_push u WHERE u.brand_id = %(brand)s
+                                                      AND u.id = d.push_id AND u.status = 'planning'))"""
         pairs.write(
             f"""UPDATE campaigns_reservation t SET status = 'reserved', settled_at = NULL
                 FROM {_ROWS} JOIN campaigns_delivery d

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, Q
 
 from campaigns.dispatch import dispatch, results
 from campaigns.dispatch.listing import whole
@@ -239,7 +239,9 @@ def _try_again(batch: Batch, error: WeComError, at: datetime) -> None:
     logger.warning("campaigns.moment.put_off", extra={"batch": str(batch.pk), "code": error.problem_code})
 
 
-def _find_created(batch: Batch, pairs: dict[str, set[str]], wecom: WeComClient, at: datetime) -> dispatch.Finding:
+def _find_created(
+    batch: Batch, pairs: dict[str, dispatch.SentTo], wecom: WeComClient, at: datetime
+) -> dispatch.Finding:
     assert batch.claimed_at is not None  # noqa: S101 - `unknown` sees to it
     until = min(at, batch.claimed_at + dispatch.NOT_CREATED_AFTER) + dispatch.CLOCK_SKEW
     listed = whole(wecom.moments, start=batch.claimed_at - dispatch.CLOCK_SKEW, end=until)
@@ -258,21 +260,20 @@ def _find_created(batch: Batch, pairs: dict[str, set[str]], wecom: WeComClient, 
     return dispatch.Finding(is_sure=is_sure)
 
 
-def _is_ours(wecom: WeComClient, moment_id: str, pairs: dict[str, set[str]]) -> bool:
+def _is_ours(wecom: WeComClient, moment_id: str, pairs: dict[str, dispatch.SentTo]) -> bool:
     members = [task.userid for task in whole(wecom.moment_tasks, moment_id=moment_id)]
     if not members or not set(members) <= pairs.keys():
         return False
-    visible = set(whole(wecom.moment_visible, moment_id=moment_id, userid=members[0]))
-    return visible <= pairs[members[0]]
+    return pairs[members[0]].covers(whole(wecom.moment_visible, moment_id=moment_id, userid=members[0]))
 
 
-def _pairs(batch: Batch) -> dict[str, set[str]]:
+def _pairs(batch: Batch) -> dict[str, dispatch.SentTo]:
     """Guide → the customers who are to see the post through them."""
-    pairs: dict[str, set[str]] = {}
-    planned = Delivery.objects.filter(batch=batch, status=DeliveryStatus.PLANNED)
-    for userid, external_userid in planned.values_list("staff__userid", "external_userid").iterator():
-        pairs.setdefault(userid, set()).add(external_userid)
-    return pairs
+    told: dict[str, list[str]] = {}
+    meant = Delivery.objects.filter(Q(status=DeliveryStatus.PLANNED) | Q(external_userid=""), batch=batch)
+    for userid, external_userid in meant.values_list("staff__userid", "external_userid").iterator():
+        told.setdefault(userid, []).append(external_userid)
+    return {userid: dispatch.SentTo(frozenset(ids) - {""}, ids.count("")) for userid, ids in told.items()}
 
 
 def _senders(batch: Batch) -> list[str]:

@@ -67,8 +67,6 @@ class Question:
     colleagues: tuple[int, ...]
     """all of the corp's staff"""
     at: datetime
-    only: Sql | None = None
-    """a condition over contacts_contact AS c beside the segment"""
 
     @property
     def target(self) -> Target:
@@ -77,8 +75,7 @@ class Question:
 
     def chosen(self, within: tuple[int, int] | None = None) -> Sql:
         """Whether contact `c` is in the audience."""
-        parts = [] if self.tree is None else [self.condition(self.tree, within)]
-        return all_of([*parts, *([self.only] if self.only else [])])
+        return TRUE if self.tree is None else self.condition(self.tree, within)
 
     def variant(self, within: tuple[int, int] | None = None) -> Sql:
         """The id of the first variant that contact `c` matches, or NULL."""
@@ -107,7 +104,7 @@ class Question:
         return condition_sql(tree, brand_id=self.brand_id, at=self.at, within=within)
 
 
-def question(*, push_id: int, at: datetime, only: Sql | None = None) -> Question:
+def question(*, push_id: int, at: datetime) -> Question:
     """Read the push and what binds it. Scoped. Raises NotFound, or Invalid when its corp or variants are missing.
 
     The segment's tree is the push's snapshot once the plan has begun, before that the segment's own."""
@@ -136,7 +133,6 @@ def question(*, push_id: int, at: datetime, only: Sql | None = None) -> Question
         guides=tuple(pk for pk, is_guide, left_at in staff if is_guide and left_at is None),
         colleagues=tuple(pk for pk, _is_guide, _left_at in staff),
         at=at,
-        only=only,
     )
 
 

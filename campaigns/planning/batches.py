@@ -111,6 +111,17 @@ WHERE b.brand_id = %s AND b.id = s.batch_id""",
     return filled
 
 
+def is_anybody_left(*, question: Question) -> bool:
+    """Whether a planned delivery has no batch yet. Scoped."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT EXISTS (SELECT 1 FROM {question.target.table} WHERE brand_id = %s AND push_id = %s"
+            " AND status = 'planned' AND batch_id IS NULL)",
+            [question.brand_id, question.push.pk],
+        )
+        return bool(cursor.fetchone()[0])
+
+
 def release_to_dispatch(*, push_id: int, at: datetime) -> int:
     """The plan is complete: its batches are due now. Scoped. Returns how many there are."""
     return Batch.objects.filter(push_id=push_id, status=Batch.Status.PENDING).update(due_at=at)

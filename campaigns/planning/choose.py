@@ -16,6 +16,7 @@ from campaigns.models import Channel
 from campaigns.planning.audience import Question
 from campaigns.planning.decide import Statement, budget_reason, spent
 from campaigns.reasons import Reason
+from contacts import gone
 
 AT_ONCE = 10_000
 
@@ -55,18 +56,25 @@ def _drawn(question: Question, wanted: int) -> list[int]:
 
 
 def _confirm(question: Question, keys: list[int]) -> int:
-    """Set the drawn ones to planned, or to suppressed where the budget now says no; returns how many are planned."""
+    """Set the drawn ones to planned, or to suppressed: the budget now says no, or they were erased or merged since the
+    range was decided. Returns how many are planned."""
     target = question.target
     made = Statement()
-    bound = question.push.channel != Channel.GROUP and question.rules.limited
     made.add("WITH verdict AS MATERIALIZED (SELECT k AS key,")
-    if bound:
-        made.add("CASE")
-        budget_reason(made, question)
-        made.add("ELSE '' END AS reason FROM unnest(%s::bigint[]) AS k", keys)
-        spent(made, question, "k")
-    else:
+    if question.push.channel == Channel.GROUP:
         made.add("'' AS reason FROM unnest(%s::bigint[]) AS k", keys)
+    else:
+        made.add(
+            "CASE WHEN c.erased_at IS NOT NULL THEN %s WHEN c.merged_into_id IS NOT NULL THEN %s",
+            Reason.CONTACT_GONE,
+            Reason.MERGED,
+        )
+        if question.rules.limited:
+            budget_reason(made, question)
+        made.add("ELSE '' END AS reason FROM unnest(%s::bigint[]) AS k", keys)
+        made.add("JOIN contacts_contact c ON c.brand_id = %s AND c.id = k", question.brand_id)
+        if question.rules.limited:
+            spent(made, question, "k")
     made.add(")")
     made.add(
         f"UPDATE {target.table} d SET reason = v.reason, updated_at = %s,"
@@ -80,7 +88,7 @@ def _confirm(question: Question, keys: list[int]) -> int:
         keys,
         Reason.OVER_MAX,
     )
-    with connection.cursor() as cursor:
+    with gone.shown(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_nestloop = off")  # see campaigns.planning.batches
         cursor.execute(made.text, made.params)
         return sum(1 for (reason,) in cursor.fetchall() if not reason)

@@ -19,7 +19,6 @@ from campaigns.planning.audience import Question, question
 from campaigns.planning.decide import Range, Statement
 from campaigns.planning.tally import Figures
 from contacts.models import Contact, GroupChat, Staff
-from tagging.language.sql import Sql
 
 CALLS_A_MINUTE, CALLS_AN_HOUR = 10_000, 150_000
 """of one API by one corp (api-reference §3.1); the 150,001st call waits for the next hour"""
@@ -94,9 +93,9 @@ class _Sums:
     drawn: list[tuple[int, int, int]] = field(default_factory=list)
 
 
-def dry_run(*, push_id: int, at: datetime, only: Sql | None = None) -> Forecast:
+def dry_run(*, push_id: int, at: datetime) -> Forecast:
     """What planning the push at `at` would do. Scoped. Writes nothing. Raises NotFound, Invalid (see `question`)."""
-    asked = question(push_id=push_id, at=at, only=only)
+    asked = question(push_id=push_id, at=at)
     sums = _sums(asked)
     moments = asked.push.channel == Channel.MOMENTS
     calls = sums.figures.planned if moments else 0

@@ -38,7 +38,6 @@ FROM judged j)""",
 def _audience(made: Statement, question: Question, span: Range) -> None:
     where, bounds = span.of("g.id")
     chosen = question.chosen()
-    everybody = question.tree is None and question.only is None
     made.add("WITH audience AS MATERIALIZED (SELECT g.id AS chat_id, g.chat_id AS wecom_id, g.owner_id, (CASE")
     for row in question.variants:
         if row.condition is None:
@@ -59,7 +58,7 @@ def _audience(made: Statement, question: Question, span: Range) -> None:
         *bounds,
         question.corp_id,
     )
-    if not everybody:
+    if question.tree is not None:
         made.add(f"AND {MEMBER} AND {chosen.text})", question.brand_id, *chosen.params)
     made.add(")")
 

@@ -27,7 +27,6 @@ from campaigns.planning.audience import Question, question
 from campaigns.planning.decide import Range, Statement
 from campaigns.planning.forecast import dry_run
 from scrm.lib.errors import DomainError, found
-from tagging.language.sql import Sql
 from tagging.segments import memberships, segments
 from tenants.scope import brand_scope
 
@@ -36,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 FIRST_RANGE, SMALLEST_RANGE, LARGEST_RANGE = 10_000, 500, 400_000
 RANGE_SECONDS = 1.0
+MOST_AGAIN = 10
+"""how often a plan looks for planned deliveries that its batches do not have yet"""
 Status = Push.Status
 
 
@@ -48,24 +49,25 @@ class Step:
     seconds: float = 0.0
 
 
-def plan(*, brand_id: int, push_id: int, at: datetime, only: Sql | None = None) -> str:
+def plan(*, brand_id: int, push_id: int, at: datetime) -> str:
     """Plan a scheduled push to its end; returns the push's status after it. Opens its own scopes, one per range.
 
     Safe to run twice, and to run again after a crash; of two runs at the same time one goes on and the other returns
-    early. A push that is not scheduled or being planned is left alone. `only` narrows the audience (a boolean over
-    contacts_contact AS c); a repeat must pass the same. An audience of whom nobody can be sent to ends the push as
-    failed, with the reasons in `error`."""
+    early. A push that is not scheduled or being planned is left alone. An audience of whom nobody can be sent to ends
+    the push as failed, with the reasons in `error`."""
     try:
         with brand_scope(brand_id):
             stage = _begin(push_id=push_id, at=at)
         size = FIRST_RANGE
         while stage not in ("done", "stopped"):
             with brand_scope(brand_id):
-                step = _step(push_id=push_id, at=at, only=only, size=size)
+                step = _step(push_id=push_id, at=at, size=size)
             stage, size = step.stage, _next_size(size, step.seconds)
     except DomainError as refusal:
         with brand_scope(brand_id):
-            Push.objects.filter(pk=push_id, status=Status.PLANNING).update(status=Status.FAILED, error=str(refusal))
+            # What earlier ranges have reserved, campaigns.confirming releases, as after a cancel.
+            unplanned = Push.objects.filter(pk=push_id, status__in=[Status.SCHEDULED, Status.PLANNING])
+            unplanned.update(status=Status.FAILED, error=str(refusal))
         logger.info("campaigns.plan.refused", extra={"brand": brand_id, "push": push_id, "code": refusal.problem_code})
     with brand_scope(brand_id):
         return found(Push.objects.filter(pk=push_id)).status
@@ -83,13 +85,13 @@ def _begin(*, push_id: int, at: datetime) -> str:
     return str(push.counts["stage"]) if push.status == Status.PLANNING else "stopped"
 
 
-def _step(*, push_id: int, at: datetime, only: Sql | None, size: int) -> Step:
+def _step(*, push_id: int, at: datetime, size: int) -> Step:
     """One range of the stage that the push is in. Scoped."""
     mine = Push.objects.filter(pk=push_id, status=Status.PLANNING)
     push = mine.select_for_update(of=("self",), no_key=True, skip_locked=True).first()
     if push is None:
         return Step("stopped")  # cancelled, finished, or another worker is at it
-    asked = question(push_id=push_id, at=at, only=only)
+    asked = question(push_id=push_id, at=at)
     state = dict(push.counts)
     started = time.monotonic()
     STAGES[state["stage"]](asked, state, size)
@@ -156,6 +158,10 @@ def _batch(asked: Question, state: dict[str, Any], size: int) -> None:
     if not state["cursor"]:
         batches.open_empty(question=asked, at=asked.at)
     last = _end_of_deliveries(asked, state["cursor"], size)
+    if last is None and state.get("again", 0) < MOST_AGAIN and batches.is_anybody_left(question=asked):
+        # A merge has moved somebody to a contact that the cursor had passed.
+        state.update(cursor=0, again=state.get("again", 0) + 1)
+        return
     if last is None:
         tally.finish(question=asked, state=state)
         return

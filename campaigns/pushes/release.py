@@ -1,4 +1,5 @@
-"""After a cancel: deliveries that never reached WeCom are cancelled, and their reservations void. Range by range."""
+"""After a cancel, or a plan that failed half-way: deliveries that never reached WeCom are cancelled, range by range,
+and their reservations void."""
 
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ from scrm.lib.errors import found
 from tenants.scope import brand_scope
 
 AT_ONCE = 20_000
+STOPPED = (Push.Status.CANCELLED, Push.Status.FAILED)
 
 KEYS = {
     "campaigns_delivery": "contact_id",
@@ -31,9 +33,9 @@ WHERE brand_id = %(brand)s AND push_id = %(push)s AND contact_id = ANY (%(ids)s)
 
 
 def release(*, brand_id: int, push_id: int, at: datetime) -> int:
-    """Take back what a cancelled push has not handed to WeCom; returns how many deliveries. Opens its own scopes.
+    """Take back what a stopped push has not handed to WeCom; returns how many deliveries. Opens its own scopes.
 
-    A push that is not cancelled is left alone, and a repeat finds nothing to do."""
+    A push that is not stopped is left alone, and a repeat finds nothing to do."""
     total = 0
     for table, key in KEYS.items():
         while count := _some(brand_id, push_id, at, table, key):
@@ -43,7 +45,7 @@ def release(*, brand_id: int, push_id: int, at: datetime) -> int:
 
 def _some(brand_id: int, push_id: int, at: datetime, table: str, key: str) -> int:
     with brand_scope(brand_id):
-        if found(Push.objects.filter(pk=push_id)).status != Push.Status.CANCELLED:
+        if found(Push.objects.filter(pk=push_id)).status not in STOPPED:
             return 0
         words: dict[str, Any] = {"brand": brand_id, "push": push_id, "at": at, "most": AT_ONCE}
         with connection.cursor() as cursor:

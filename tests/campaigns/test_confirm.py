@@ -50,6 +50,13 @@ def test_a_task_that_had_its_reminders_does_not_keep_them_from_the_others(shop: 
     assert remind(shop, push) == len(others)
 
 
+def test_a_task_that_wecom_refuses_to_remind_does_not_keep_it_from_the_others(shop: Shop):
+    push = shop.sent()
+    shop.fault("remind_groupmsg_send", "errcode", errcode=40058, count=1)
+
+    assert remind(shop, push) == len(shop.batches(push)) - 1
+
+
 def test_nobody_is_left_to_remind(shop: Shop):
     push = shop.sent()
     shop.people_confirm()

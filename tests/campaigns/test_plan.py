@@ -159,7 +159,7 @@ def test_a_plan_that_was_cut_short_goes_on_where_it_was(orchard, monkeypatch):
         plan._begin(push_id=push.pk, at=orchard.at)
     for _half in range(2):
         with brand_scope(orchard.brand_id):
-            plan._step(push_id=push.pk, at=orchard.at, only=None, size=2)
+            plan._step(push_id=push.pk, at=orchard.at, size=2)
     assert len(orchard.outcomes(push)) == 4
 
     push = orchard.plan(push)
