@@ -1,8 +1,8 @@
 """SOPs: an event takes a contact in, steps wait and send, a goal takes them out at once.
 
 A published version never changes; contacts inside finish on theirs. The future is a column: `due_at` says when a
-contact's next step is due, and `advance` moves all that are due, set at a time. Each moved crowd becomes one push,
-which is planned, budgeted and sent like any other; `SopTouch` is its audience."""
+contact's next step is due, and `advance` moves all that are due, set at a time. Each moved crowd becomes a push (one
+per corp), which is planned, budgeted and sent like any other; `SopTouch` is its audience."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -95,45 +95,63 @@ def react(batch: EventBatch) -> None:
 
 
 def advance(*, at: datetime) -> list[int]:
-    """Move every contact whose next step is due, one push per version and step; returns the pushes to plan. Scoped.
+    """Move every contact whose next step is due, one push per version, step and corp; returns the pushes to plan.
 
-    Safe to run twice: whom the first run moved is no longer due."""
+    Scoped. Safe to run twice: whom the first run moved is no longer due."""
     due = Enrolment.objects.filter(sop_version=OuterRef("pk"), status=Enrolment.Status.ACTIVE, due_at__lte=at)
     versions = SopVersion.objects.filter(Exists(due), sop__enabled=True).select_related("sop").order_by("pk")
-    moved = [_advance_step(version, number, at) for version in versions for number in range(len(version.steps))]
-    return [push_id for push_id in moved if push_id]
+    steps = [(version, number) for version in versions for number in range(len(version.steps))]
+    return [push_id for version, number in steps for push_id in _advance_step(version, number, at)]
 
 
-def _advance_step(version: SopVersion, number: int, at: datetime) -> int | None:
+# As the plan chooses the guide: who is followed in several corps is written to from the one that talked last.
+HOMES = """
+SELECT coalesce(h.corp_id, (SELECT min(c.id) FROM wecom_corp c WHERE c.brand_id = %(brand)s)) AS corp_id,
+  array_agg(DISTINCT e.contact_id)
+FROM campaigns_enrolment e
+LEFT JOIN LATERAL (
+  SELECT s.corp_id FROM contacts_follow f JOIN contacts_staff s ON s.brand_id = f.brand_id AND s.id = f.staff_id
+  WHERE f.brand_id = e.brand_id AND f.contact_id = e.contact_id AND f.lost_at IS NULL
+  ORDER BY (s.is_guide AND s.left_at IS NULL) DESC, f.last_interacted_at DESC NULLS LAST, f.added_at DESC, f.staff_id
+  LIMIT 1) h ON TRUE
+WHERE e.brand_id = %(brand)s AND e.id = ANY (%(ids)s)
+GROUP BY 1 ORDER BY 1"""
+
+
+def _advance_step(version: SopVersion, number: int, at: datetime) -> list[int]:
+    """Move whose time has come; the pushes that will write to them, one for each corp that has any."""
     due = Enrolment.objects.filter(
         sop_version=version, step=number, status=Enrolment.Status.ACTIVE, due_at__lte=at
     ).order_by("due_at", "id")
     # Rows that another run holds are its crowd.
     ids = list(due.select_for_update(of=("self",), skip_locked=True).values_list("pk", flat=True)[:CROWD])
     if not ids:
-        return None
-    push = _push(version, number, at)
+        return []
+    made = []
     with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO campaigns_soptouch (brand_id, push_id, contact_id)"
-            " SELECT DISTINCT e.brand_id, %s::bigint, e.contact_id FROM campaigns_enrolment e"
-            " WHERE e.brand_id = %s AND e.id = ANY (%s) ON CONFLICT DO NOTHING",
-            [push.pk, version.brand_id, ids],
-        )
+        cursor.execute(HOMES, {"brand": version.brand_id, "ids": ids})
+        for corp_id, contact_ids in cursor.fetchall():
+            made.append(int(_push(version, number, corp_id, at).pk))
+            cursor.execute(
+                "INSERT INTO campaigns_soptouch (brand_id, push_id, contact_id)"
+                " SELECT %s, %s, k FROM unnest(%s::bigint[]) AS k",
+                [version.brand_id, made[-1], contact_ids],
+            )
     moved = Enrolment.objects.filter(pk__in=ids)
     if number + 1 < len(version.steps):
         moved.update(step=number + 1, due_at=at + timedelta(seconds=version.steps[number + 1]["wait_seconds"]))
     else:
         moved.update(status=Enrolment.Status.DONE, step=number + 1, due_at=None, left_at=at)
-    return int(push.pk)
+    return made
 
 
-def _push(version: SopVersion, number: int, at: datetime) -> Push:
+def _push(version: SopVersion, number: int, corp_id: int | None, at: datetime) -> Push:
     step = version.steps[number]
     push = Push.objects.create(
         name=f"{version.sop.name[:50]} · {number + 1}",
         channel=Channel.SINGLE,
         status=Push.Status.SCHEDULED,
+        corp_id=corp_id,
         scheduled_at=at,
         sop_version=version,
         sop_step=number,

@@ -9,7 +9,7 @@ from django.db import connection
 from campaigns.models import Enrolment, Push, Sop, SopTouch, SopVersion
 from campaigns.sop import sop
 from campaigns.sop.sop import Step
-from contacts.models import Contact
+from contacts.models import Contact, Staff
 from events import log, reactors
 from events.log import NewEvent
 from events.models import ReactorCursor
@@ -19,6 +19,7 @@ from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 from tests.campaigns.orchard import Orchard
 from tests.campaigns.shop import Shop
+from wecom.models import Corp
 
 DAY = 86_400
 LADIES = {"kind": "profile", "field": "gender", "op": "eq", "value": 2}
@@ -116,6 +117,28 @@ def test_two_steps_are_sent_to_those_who_came_in_and_stop_at_the_goal(shop: Shop
     assert others
     assert all(got[each] == ["先看看这个", "还在想吗"] for each in others)
     assert flow.inside() == {buyer.pk: ("goal", 1)} | {each.pk: ("done", 2) for each in people[1:]}
+
+
+def test_a_brand_of_two_corps_writes_to_each_from_where_they_are_a_friend(orchard, flow):
+    with brand_scope(orchard.brand_id):
+        second = Corp.objects.create(corpid="ww-second", name="二店")
+        wang = Staff.objects.create(corp=second, userid="wang", name="王", is_guide=True)
+    (anna,) = orchard.contacts(1)
+    (berta,) = orchard.contacts(1, wang)
+    (both,) = orchard.contacts(1)
+    orchard.follow(both, wang, last_interacted_at=orchard.at)
+    flow.happens("add_cart", anna, berta, both)
+
+    planned = [orchard.plan(Push(pk=number)) for number in flow.advance()]
+
+    assert [(push.corp_id, push.status) for push in planned] == [
+        (orchard.cast.corp.pk, Push.Status.SENDING),
+        (second.pk, Push.Status.SENDING),
+    ]
+    assert [orchard.outcomes(push) for push in planned] == [
+        {anna.pk: "planned"},
+        {berta.pk: "planned", both.pk: "planned"},
+    ]
 
 
 def test_an_event_read_twice_enrols_once(orchard, flow):
