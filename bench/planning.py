@@ -15,7 +15,7 @@ from bench import people
 from bench.measure import Measure, seconds
 from bench.people import People
 from bench.scratch import Admin
-from campaigns.budget import budget
+from campaigns.budget import limits
 from campaigns.contents import contents
 from campaigns.models import Channel, Push
 from campaigns.planning import plan
@@ -81,7 +81,7 @@ def _push(crowd: People, at: datetime) -> int:
 def _earlier_push(crowd: People, at: datetime) -> int:
     """A push of three days ago, and a cap of one message in seven days."""
     with brand_scope(crowd.brand_id):
-        budget.set_cap(channel=Channel.SINGLE, cap=1, window_days=7, actor=SYSTEM, at=at)
+        limits.set_cap(channel=Channel.SINGLE, cap=1, window_days=7, actor=SYSTEM, at=at)
     push_id = _push(crowd, at)
     with brand_scope(crowd.brand_id):
         Push.objects.filter(pk=push_id).update(status=Push.Status.DONE)

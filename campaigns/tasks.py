@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from campaigns.confirming import confirm, reminding
-from campaigns.dispatch import dispatch, results
+from campaigns.dispatch import dispatch, lost_answers, results
 from campaigns.models import Batch, Channel, Push
 from campaigns.moments import moments
 from campaigns.planning import plan
@@ -64,7 +64,7 @@ def send_batch(*, brand_id: int, batch_id: str, **_later_args: object) -> None:
 @shared_task
 def reconcile_batch(*, brand_id: int, batch_id: str, **_later_args: object) -> None:
     """Find out what became of a batch in an unknown state."""
-    _with_wecom(brand_id, batch_id, {Channel.MOMENTS: moments.reconcile}, dispatch.reconcile)
+    _with_wecom(brand_id, batch_id, {Channel.MOMENTS: moments.reconcile}, lost_answers.reconcile)
 
 
 @shared_task

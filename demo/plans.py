@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from campaigns.budget import budget
+from campaigns.budget import limits
 from campaigns.contents import contents
 from campaigns.models import Channel, Sop
 from campaigns.pushes import pushes
@@ -76,7 +76,7 @@ def set_up_rules(*, brand_id: int) -> None:
         rungs = [("silver", "银卡", 10_000), ("gold", "金卡", 30_000), ("black", "黑卡", 100_000)]
         said = member_tiers.Wanted(metric="net_spend", window="rolling", at_end="to_level", tiers=rungs)
         member_tiers.save(wanted=said, actor=SYSTEM, at=at)
-        budget.set_cap(channel=Channel.SINGLE, cap=1, window_days=7, actor=SYSTEM, at=at)
+        limits.set_cap(channel=Channel.SINGLE, cap=1, window_days=7, actor=SYSTEM, at=at)
         reminder = _content("三天后提醒", Channel.SINGLE, REMINDER_TEXT)
         welcome = Sop.objects.create(name="新客首单", created_at=at)
         sop.publish(

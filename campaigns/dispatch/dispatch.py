@@ -2,15 +2,13 @@
 
 WeCom's send call is not idempotent and may end without an answer. So a batch is claimed in the database before the
 call and marked after it. A batch found claimed but unmarked, because a worker died or the answer was lost, becomes
-*unknown*: `reconcile` asks WeCom which tasks there are and compares guide, text and receivers. It is offered again
-only when two listings, both at least 15 minutes after the claim, do not show it. A customer must not be written to
-twice.
+*unknown*, and WeCom is asked (campaigns.dispatch.lost_answers). A customer must not be written to twice.
 
 A claim is known by its moment, `claimed_at`: who wakes up after the claim was taken from them changes nothing."""
 
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 from uuid import UUID
@@ -19,30 +17,22 @@ from django.db.models import F
 
 from campaigns.contents import attached
 from campaigns.dispatch import results
-from campaigns.dispatch.listing import whole
 from campaigns.models import Batch, Channel, Delivery, DeliveryStatus, GroupDelivery, Push
 from campaigns.reasons import Reason
 from contacts.models import Follow
 from media import copies
 from tenants.scope import brand_scope
 from wecom.client import WeComClient
-from wecom.errors import Gone, Misconfigured, OutcomeUnknown, Rejected, StillDispatching, Throttled, WeComError
-from wecom.types import MassMessage, MassSend
+from wecom.errors import Misconfigured, OutcomeUnknown, Rejected, Throttled, WeComError
+from wecom.types import MassSend
 
 logger = logging.getLogger(__name__)
 Status = Batch.Status
 
 STALE_AFTER = timedelta(minutes=2)
 """far above the call's own timeout: who has not marked a batch by then is dead"""
-NOT_CREATED_AFTER = timedelta(minutes=15)
-LISTINGS_NEEDED = 2
-LOOK_AGAIN = timedelta(minutes=1)
-GIVE_UP_AFTER = timedelta(days=1)
-"""for a task that looks like ours and cannot be looked into, because somebody cancelled it in WeCom, say"""
 RETRY_SECONDS = 30
 PAUSE_FOR_OPERATOR = timedelta(minutes=10)
-CLOCK_SKEW = timedelta(minutes=5)
-"""how far WeCom's create_time may lie from our claim"""
 RENEWALS = 3
 """how often a file that WeCom has forgotten is given to it again"""
 NOBODY_THERE = ("wecom.nobody", "wecom.no_relation", "wecom.no_contact")
@@ -56,31 +46,6 @@ class Message:
     sender: str
     receivers: list[str]
     """external_userids, or chat_ids of a group push"""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What WeCom's lists tell about an unknown batch."""
-
-    msgid: str = ""
-    """empty: no such task is listed"""
-    left_out: list[str] = field(default_factory=list)
-    """receivers whom the task does not have"""
-    is_sure: bool = True
-    """False: one that may be ours could not be told from another"""
-
-
-@dataclass(frozen=True, slots=True)
-class SentTo:
-    """Whom the call of an unknown batch named, as far as we know it still."""
-
-    receivers: frozenset[str]
-    erased: int = 0
-    """how many others it named, who were erased since"""
-
-    def covers(self, theirs: Collection[str]) -> bool:
-        """Whether a task with these receivers may be ours."""
-        return len(set(theirs) - self.receivers) <= self.erased
 
 
 def send(*, brand_id: int, batch_id: UUID, wecom: WeComClient, at: datetime) -> None:
@@ -147,47 +112,6 @@ def find_stale(*, at: datetime) -> int:
     return stale.update(status=Status.UNKNOWN, due_at=at, attempts=0, error_code="dispatch.unknown")
 
 
-def reconcile(*, brand_id: int, batch_id: UUID, wecom: WeComClient, at: datetime) -> str:
-    """Ask WeCom what became of an unknown 1v1 or group batch; returns the status after it. Opens its own scopes.
-
-    `created`: WeCom has it. `pending`: it never made it, the batch is offered again. `unknown`: asked again later.
-    `refused`: nobody will ever know. Raises WeComError when WeCom cannot be asked: then nothing was learned."""
-    with brand_scope(brand_id):
-        batch = unknown(batch_id)
-        sent_to = _sent_to(batch) if batch else None
-    if batch is None or sent_to is None:
-        return ""
-    finding = _find_created(batch, sent_to, wecom, at)
-    with brand_scope(brand_id):
-        return conclude(batch=batch, finding=finding, at=at)
-
-
-def unknown(batch_id: UUID) -> Batch | None:
-    """An unknown batch with what it said; None if it is not unknown (any more). Scoped."""
-    rows = Batch.objects.select_related("push", "staff", "variant__content")
-    return rows.filter(pk=batch_id, status=Status.UNKNOWN, claimed_at__isnull=False).first()
-
-
-def conclude(*, batch: Batch, finding: Finding, at: datetime) -> str:
-    """Draw the conclusion from a listing about an unknown batch; returns its status. Scoped."""
-    assert batch.claimed_at is not None  # noqa: S101 - `unknown` sees to it
-    if finding.msgid:
-        record_created(batch=batch, msgid=finding.msgid, failed=finding.left_out, at=at)
-        return Status.CREATED
-    age = at - batch.claimed_at
-    if not finding.is_sure and age >= GIVE_UP_AFTER:
-        refuse(batch=batch, reason=Reason.UNKNOWN, at=at, error_code="dispatch.unknown")
-        return Status.REFUSED
-    counts = finding.is_sure and age >= NOT_CREATED_AFTER
-    mine = _held(batch)
-    if counts and batch.attempts + 1 >= LISTINGS_NEEDED:
-        mine.update(status=Status.PENDING, due_at=at, claimed_at=None, attempts=0, error_code="", error="")
-        logger.info("campaigns.batch.offered_again", extra={"brand": batch.brand_id, "batch": str(batch.pk)})
-        return Status.PENDING
-    mine.update(attempts=F("attempts") + int(counts), due_at=at + LOOK_AGAIN)
-    return Status.UNKNOWN
-
-
 def claim(*, batch_id: UUID, at: datetime) -> Batch | None:
     """Take a pending batch of a push that is sending; None if it is not ours to send. Scoped."""
     # Not `push__status=`: a join turns the UPDATE's whole condition into a sub-select, which PostgreSQL does not look
@@ -202,7 +126,7 @@ def record_created(*, batch: Batch, msgid: str, failed: Collection[str], at: dat
     """WeCom made the task of a claimed or unknown batch: its receivers wait for the guide, those left out have failed.
 
     Scoped. `batch` is as its claim left it; without effect when the claim is no longer that one."""
-    taken = _held(batch).update(
+    taken = held(batch).update(
         status=Status.CREATED,
         msgid=msgid,
         created_at=at,
@@ -230,18 +154,18 @@ def record_error(*, batch: Batch, error: WeComError, at: datetime) -> None:
     """Nothing was made, or nobody knows: the row says which, and when it is looked at again. Scoped."""
     told = {"error_code": error.problem_code, "error": str(error.detail)[:500]}
     if isinstance(error, OutcomeUnknown):
-        _held(batch).update(status=Status.UNKNOWN, due_at=at + timedelta(seconds=RETRY_SECONDS), attempts=0, **told)
+        held(batch).update(status=Status.UNKNOWN, due_at=at + timedelta(seconds=RETRY_SECONDS), attempts=0, **told)
     elif _is_renewable(batch, error):
         # WeCom has forgotten a file earlier than it says: it gets it again.
         ids = attached.named(batch.variant.content.attachments)
         copies.forget(corp_id=batch.corp_id, media_ids=ids, made_before=at)
-        _held(batch).update(status=Status.PENDING, claimed_at=None, due_at=at, attempts=F("attempts") + 1, **told)
+        held(batch).update(status=Status.PENDING, claimed_at=None, due_at=at, attempts=F("attempts") + 1, **told)
     elif isinstance(error, Rejected):
         reason = Reason.CONTACT_GONE if error.problem_code in NOBODY_THERE else Reason.REFUSED
         refuse(batch=batch, reason=reason, at=at, **told)
     else:
         again = at + pause_after(error, batch.attempts)
-        _held(batch).update(status=Status.PENDING, due_at=again, attempts=F("attempts") + 1, **told)
+        held(batch).update(status=Status.PENDING, due_at=again, attempts=F("attempts") + 1, **told)
     logger.warning("campaigns.batch.not_created", extra={"batch": str(batch.pk), "code": error.problem_code})
 
 
@@ -275,7 +199,7 @@ def deliveries(batch: Batch) -> Any:
     return model.objects.filter(batch=batch)
 
 
-def _held(batch: Batch) -> Any:
+def held(batch: Batch) -> Any:
     """The batch's row while it is still in the claim that `batch` shows."""
     return Batch.objects.filter(pk=batch.pk, claimed_at=batch.claimed_at, status__in=[Status.CLAIMED, Status.UNKNOWN])
 
@@ -285,7 +209,7 @@ def _claimed(batch_id: UUID, at: datetime) -> Message | None:
     if batch is None:
         return None
     _drop_lost(batch, at)
-    receivers = _receivers(batch)
+    receivers = receivers_of(batch)
     if not receivers:
         Batch.objects.filter(pk=batch_id).update(status=Status.FINAL)
         results.settle(batch=batch, at=at)
@@ -315,63 +239,8 @@ def _drop_lost(batch: Batch, at: datetime) -> None:
         results.settle(batch=batch, at=at)
 
 
-def _receivers(batch: Batch) -> list[str]:
+def receivers_of(batch: Batch) -> list[str]:
+    """External_userids, or chat_ids of a group push, that the batch is to be sent to, in order. Scoped."""
     planned = deliveries(batch).filter(status=DeliveryStatus.PLANNED)
     column = "chat__chat_id" if batch.push.channel == Channel.GROUP else "external_userid"
     return list(planned.order_by(column).values_list(column, flat=True))
-
-
-def _sent_to(batch: Batch) -> SentTo:
-    erased = 0 if batch.push.channel == Channel.GROUP else deliveries(batch).filter(external_userid="").count()
-    return SentTo(frozenset(_receivers(batch)), erased)
-
-
-def _find_created(batch: Batch, sent_to: SentTo, wecom: WeComClient, at: datetime) -> Finding:
-    """The task with this text, this guide and these receivers that no batch of ours owns yet."""
-    assert batch.claimed_at is not None  # noqa: S101 - `unknown` sees to it
-    assert batch.staff is not None  # noqa: S101 - 1v1 and group batches have a guide
-    until = min(at, batch.claimed_at + NOT_CREATED_AFTER) + CLOCK_SKEW
-    listed = whole(wecom.group_messages, start=batch.claimed_at - CLOCK_SKEW, end=until, chat_type=batch.push.channel)
-    same_text = [message for message in listed if same(message.text, batch.variant.content.text)]
-    with brand_scope(batch.brand_id):
-        candidates = without_owner(same_text)
-        has_rival = _has_rival(batch, batch.staff.pk)
-    is_sure = True
-    for message in candidates:
-        try:
-            members = [task.userid.lower() for task in whole(wecom.message_tasks, msgid=message.msgid)]
-            if members != [batch.staff.userid.lower()]:
-                continue
-            rows = whole(wecom.message_results, msgid=message.msgid, userid=batch.staff.userid)
-        except (StillDispatching, Gone):
-            is_sure = False
-            continue
-        theirs = {row.chat_id or row.external_userid for row in rows}
-        if not sent_to.covers(theirs):
-            continue
-        if batch.push.channel == Channel.SINGLE:
-            if theirs:
-                return Finding(message.msgid, sorted(sent_to.receivers - theirs))
-        elif theirs or not has_rival:
-            return Finding(message.msgid)
-        else:
-            # A group task names its groups only once it is sent: until then two of the same text look the same.
-            is_sure = False
-    return Finding(is_sure=is_sure)
-
-
-def same(theirs: str, ours: str) -> bool:
-    """Whether two texts say the same; WeCom may trim the ends or change line breaks."""
-    return theirs.split() == ours.split()
-
-
-def without_owner(messages: Sequence[MassMessage]) -> list[MassMessage]:
-    """The tasks that no batch of ours is known to have made. Scoped."""
-    owned = set(Batch.objects.filter(msgid__in=[each.msgid for each in messages]).values_list("msgid", flat=True))
-    return [message for message in messages if message.msgid not in owned]
-
-
-def _has_rival(batch: Batch, staff_id: int) -> bool:
-    """Whether another batch of the same guide and content may have made the same task."""
-    rivals = Batch.objects.filter(status__in=[Status.CLAIMED, Status.UNKNOWN], staff_id=staff_id)
-    return rivals.filter(variant__content__text=batch.variant.content.text).exclude(pk=batch.pk).exists()

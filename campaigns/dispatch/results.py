@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Exists, F, OuterRef, Subquery
 
-from campaigns.budget import budget
+from campaigns.budget import ledger
 from campaigns.dispatch.listing import whole
 from campaigns.models import Batch, Channel, DeliveryStatus, Push
 from campaigns.reasons import Reason
@@ -74,7 +74,7 @@ def settle(*, batch: Batch, at: datetime) -> None:
     """Deliveries of the batch were changed `at`: tell the budget and the log, and end the push if this was the last.
 
     Scoped; to be called in the transaction that changed them, after the batch's own status. A repeat is harmless."""
-    budget.settle(push_id=batch.push_id, batch_id=batch.pk, at=at)
+    ledger.settle(push_id=batch.push_id, batch_id=batch.pk, at=at)
     _tell(batch, at)
     finish(at=at, push_id=batch.push_id)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from campaigns.experiments.assignment import Assigned, of_one_person
+from campaigns.experiments.one_person import Assigned, of_one_person
 from campaigns.models import Delivery, Reservation
 from contacts.merging import FROM, Moves, Pairs
 from contacts.merging.followers import JOURNAL

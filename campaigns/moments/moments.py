@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import F, Q
 
-from campaigns.dispatch import dispatch, results
+from campaigns.dispatch import dispatch, lost_answers, results
 from campaigns.dispatch.listing import whole
 from campaigns.models import Batch, Delivery, DeliveryStatus, Push
 from campaigns.reasons import Reason
@@ -84,17 +84,17 @@ def poll(*, brand_id: int, batch_id: UUID, wecom: WeComClient, at: datetime) -> 
 
 
 def reconcile(*, brand_id: int, batch_id: UUID, wecom: WeComClient, at: datetime) -> str:
-    """Ask WeCom whether an unknown Moments task exists; returns the status after it, as dispatch.reconcile does.
+    """Ask WeCom whether an unknown Moments task exists; returns the status after it, as lost_answers.reconcile does.
 
     It is ours if it has our text and each guide in it can show it to none but our pairs. Opens its own scopes."""
     with brand_scope(brand_id):
-        batch = dispatch.unknown(batch_id)
+        batch = lost_answers.unknown(batch_id)
         pairs = _pairs(batch) if batch else {}
     if batch is None:
         return ""
     finding = _find_created(batch, pairs, wecom, at)
     with brand_scope(brand_id):
-        return dispatch.conclude(batch=batch, finding=finding, at=at)
+        return lost_answers.conclude(batch=batch, finding=finding, at=at)
 
 
 def drop_tag(*, batch: Batch, wecom: WeComClient) -> None:
@@ -240,12 +240,12 @@ def _try_again(batch: Batch, error: WeComError, at: datetime) -> None:
 
 
 def _find_created(
-    batch: Batch, pairs: dict[str, dispatch.SentTo], wecom: WeComClient, at: datetime
-) -> dispatch.Finding:
+    batch: Batch, pairs: dict[str, lost_answers.SentTo], wecom: WeComClient, at: datetime
+) -> lost_answers.Finding:
     assert batch.claimed_at is not None  # noqa: S101 - `unknown` sees to it
-    until = min(at, batch.claimed_at + dispatch.NOT_CREATED_AFTER) + dispatch.CLOCK_SKEW
-    listed = whole(wecom.moments, start=batch.claimed_at - dispatch.CLOCK_SKEW, end=until)
-    same = [moment.moment_id for moment in listed if dispatch.same(moment.text, batch.variant.content.text)]
+    until = min(at, batch.claimed_at + lost_answers.NOT_CREATED_AFTER) + lost_answers.CLOCK_SKEW
+    listed = whole(wecom.moments, start=batch.claimed_at - lost_answers.CLOCK_SKEW, end=until)
+    same = [moment.moment_id for moment in listed if lost_answers.same(moment.text, batch.variant.content.text)]
     with brand_scope(batch.brand_id):
         owned = set(Batch.objects.filter(msgid__in=same).values_list("msgid", flat=True))
     is_sure = True
@@ -254,26 +254,26 @@ def _find_created(
             continue
         try:
             if _is_ours(wecom, moment_id, pairs):
-                return dispatch.Finding(moment_id)
+                return lost_answers.Finding(moment_id)
         except (StillDispatching, Gone):
             is_sure = False
-    return dispatch.Finding(is_sure=is_sure)
+    return lost_answers.Finding(is_sure=is_sure)
 
 
-def _is_ours(wecom: WeComClient, moment_id: str, pairs: dict[str, dispatch.SentTo]) -> bool:
+def _is_ours(wecom: WeComClient, moment_id: str, pairs: dict[str, lost_answers.SentTo]) -> bool:
     members = [task.userid for task in whole(wecom.moment_tasks, moment_id=moment_id)]
     if not members or not set(members) <= pairs.keys():
         return False
     return pairs[members[0]].covers(whole(wecom.moment_visible, moment_id=moment_id, userid=members[0]))
 
 
-def _pairs(batch: Batch) -> dict[str, dispatch.SentTo]:
+def _pairs(batch: Batch) -> dict[str, lost_answers.SentTo]:
     """Guide → the customers who are to see the post through them."""
     told: dict[str, list[str]] = {}
     meant = Delivery.objects.filter(Q(status=DeliveryStatus.PLANNED) | Q(external_userid=""), batch=batch)
     for userid, external_userid in meant.values_list("staff__userid", "external_userid").iterator():
         told.setdefault(userid, []).append(external_userid)
-    return {userid: dispatch.SentTo(frozenset(ids) - {""}, ids.count("")) for userid, ids in told.items()}
+    return {userid: lost_answers.SentTo(frozenset(ids) - {""}, ids.count("")) for userid, ids in told.items()}
 
 
 def _senders(batch: Batch) -> list[str]:

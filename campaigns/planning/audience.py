@@ -6,7 +6,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from campaigns.budget import budget
+from campaigns.budget import limits
 from campaigns.models import Channel, Push, Variant
 from contacts.models import Staff
 from scrm.lib.errors import FieldError, Invalid, found
@@ -59,7 +59,7 @@ class Question:
     tree: Any
     """the segment's tree; None: everybody"""
     variants: tuple[Variant, ...]
-    rules: budget.Rules
+    rules: limits.Rules
     zone: str
     ahead: tuple[Ahead, ...]
     guides: tuple[int, ...]
@@ -117,7 +117,7 @@ def question(*, push_id: int, at: datetime) -> Question:
             _("推送还没有内容。"),
             errors=[FieldError("variants", "campaigns.no_content", _("推送还没有内容。"), _("请选一个内容。"))],
         )
-    rules = budget.rules_for(
+    rules = limits.rules_for(
         brand_id=brand_id, corp_id=corp.pk, quota_mode=corp.quota_mode, channel=push.channel, at=at
     )
     staff = list(Staff.objects.filter(corp=corp).order_by("pk").values_list("pk", "is_guide", "left_at"))
@@ -128,7 +128,7 @@ def question(*, push_id: int, at: datetime) -> Question:
         tree=_tree(push),
         variants=variants,
         rules=rules,
-        zone=str(budget.zone_of(brand_id)),
+        zone=str(limits.zone_of(brand_id)),
         ahead=() if push.channel == Channel.GROUP else _ahead(push, corp.pk, rules, brand_id),
         guides=tuple(pk for pk, is_guide, left_at in staff if is_guide and left_at is None),
         colleagues=tuple(pk for pk, _is_guide, _left_at in staff),
@@ -148,7 +148,7 @@ def corp_of(corp_id: int | None) -> Corp:
     raise Invalid(message, remedy=remedy, errors=[FieldError("corp_id", "campaigns.corp_needed", message, remedy)])
 
 
-def _ahead(push: Push, corp_id: int, rules: budget.Rules, brand_id: int) -> tuple[Ahead, ...]:
+def _ahead(push: Push, corp_id: int, rules: limits.Rules, brand_id: int) -> tuple[Ahead, ...]:
     """Pushes that keep their place against this one: higher priority, same channel and corp, due within a window.
 
     One with a maximum of recipients is left out: who is full is replaced by the next there."""
@@ -164,7 +164,7 @@ def _ahead(push: Push, corp_id: int, rules: budget.Rules, brand_id: int) -> tupl
     for other in waiting.select_related("segment").order_by("scheduled_at", "pk"):
         if other.corp_id not in (None, corp_id) or other.sop_version_id or other.scheduled_at is None:
             continue
-        day = max(budget.brand_day(brand_id=brand_id, at=other.scheduled_at), rules.day)
+        day = max(limits.brand_day(brand_id=brand_id, at=other.scheduled_at), rules.day)
         in_cap = rules.cap is not None and rules.cap.first(day) <= rules.day
         if day <= last or in_cap:
             found_.append(Ahead(other.pk, day, _trees(other), other.status == Push.Status.PLANNING))

@@ -10,8 +10,7 @@ from typing import Any
 
 from django.db import connection
 
-from campaigns.budget import budget
-from campaigns.experiments.assignment import draw_sql
+from campaigns.budget import ledger
 from campaigns.models import Channel
 from campaigns.planning.audience import Question
 from campaigns.planning.decide import Statement, budget_reason, spent
@@ -19,6 +18,11 @@ from campaigns.reasons import Reason
 from contacts import gone
 
 AT_ONCE = 10_000
+
+
+def draw_sql(key: str) -> str:
+    """An order of drawing at random that repeats itself within one database; the push's id is its parameter (%s)."""
+    return f"hashint8extended({key}, %s)"
 
 
 def some(*, question: Question, state: dict[str, Any]) -> bool:
@@ -31,7 +35,7 @@ def some(*, question: Question, state: dict[str, Any]) -> bool:
         return False
     planned = _confirm(question, keys)
     if question.push.channel != Channel.GROUP:
-        budget.reserve_these(
+        ledger.reserve_these(
             push_id=question.push.pk,
             priority=question.push.priority,
             rules=question.rules,

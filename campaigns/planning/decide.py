@@ -17,7 +17,7 @@ and those know nothing yet of a brand just synchronised or a push just planned: 
 from dataclasses import dataclass, field
 from typing import Any
 
-from campaigns.experiments.assignment import share_sql, threshold
+from campaigns.experiments.control_group import share_sql, threshold
 from campaigns.planning.audience import Ahead, Question
 from campaigns.reasons import Reason
 
@@ -106,7 +106,7 @@ def _friend(made: Statement, question: Question) -> None:
 def spent(made: Statement, question: Question, contact: str) -> None:
     """`LEFT JOIN LATERAL … u`: what the ledger holds against the contact, in the windows that matter.
 
-    An open reservation counts from its own day on, see campaigns.budget.budget."""
+    An open reservation counts from its own day on, see campaigns.budget.limits."""
     rules = question.rules
     sums = Statement("SELECT 1")
     if rules.quota:

@@ -12,10 +12,10 @@ from typing import Any
 
 from django.db import connection
 
-from campaigns.experiments.assignment import draw_sql
 from campaigns.models import Channel
 from campaigns.planning import decide, groups
 from campaigns.planning.audience import Question, question
+from campaigns.planning.choose import draw_sql
 from campaigns.planning.decide import Range, Statement
 from campaigns.planning.tally import Figures
 from contacts.models import Contact, GroupChat, Staff

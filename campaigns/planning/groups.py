@@ -7,7 +7,7 @@ told by its own deliveries, there are few enough of them. Nothing is reserved ag
 # What is put into the text is ours; values travel beside it as parameters.
 # ruff: noqa: S608
 
-from campaigns.experiments.assignment import share_sql, threshold
+from campaigns.experiments.control_group import share_sql, threshold
 from campaigns.planning.audience import Question
 from campaigns.planning.decide import Range, Statement, budget_reason
 from campaigns.reasons import Reason

@@ -2,7 +2,7 @@
 
 A plan runs through stages, and where it is stands in `Push.counts` (`stage`, `cursor`), moved in the transaction that
 did the work. So a plan that was killed goes on where it was, and a task delivered twice does nothing twice: each step
-holds the push's row, and, while it reads and writes the budget, the brand's budget lock (see campaigns.budget.budget).
+holds the push's row, and, while it reads and writes the budget, the brand's budget lock (see campaigns.budget.ledger).
 
     decide   each range of contacts or groups gets its rows: planned, control group, or suppressed with the reason
     choose   only with a maximum of recipients: draws them from those left, at random but repeatably
@@ -20,7 +20,7 @@ from typing import Any
 
 from django.db import connection
 
-from campaigns.budget import budget
+from campaigns.budget import ledger
 from campaigns.models import Channel, Push
 from campaigns.planning import batches, choose, decide, groups, tally
 from campaigns.planning.audience import Question, question
@@ -102,7 +102,7 @@ def _step(*, push_id: int, at: datetime, size: int) -> Step:
 
 
 def _decide(asked: Question, state: dict[str, Any], size: int) -> None:
-    budget.lock(asked.brand_id)
+    ledger.lock(asked.brand_id)
     last = _end_of_range(asked, state["cursor"], size)
     if last is None:
         state.update(stage="batch" if asked.push.max_recipients is None else "choose", cursor=0)
@@ -110,7 +110,7 @@ def _decide(asked: Question, state: dict[str, Any], size: int) -> None:
     span = Range(state["cursor"], last)
     _write(asked, span)
     if asked.push.channel != Channel.GROUP and asked.push.max_recipients is None:
-        budget.reserve(
+        ledger.reserve(
             push_id=asked.push.pk,
             priority=asked.push.priority,
             rules=asked.rules,
@@ -148,13 +148,13 @@ def _write(asked: Question, span: Range) -> None:
 
 
 def _choose(asked: Question, state: dict[str, Any], _size: int) -> None:
-    budget.lock(asked.brand_id)
+    ledger.lock(asked.brand_id)
     if not choose.some(question=asked, state=state):
         state.update(stage="batch", cursor=0)
 
 
 def _batch(asked: Question, state: dict[str, Any], size: int) -> None:
-    budget.lock(asked.brand_id)  # no merge of contacts writes to the same rows meanwhile
+    ledger.lock(asked.brand_id)  # no merge of contacts writes to the same rows meanwhile
     if not state["cursor"]:
         batches.open_empty(question=asked, at=asked.at)
     last = _end_of_deliveries(asked, state["cursor"], size)

@@ -9,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from campaigns.confirming import confirm
-from campaigns.dispatch import dispatch
+from campaigns.dispatch import dispatch, lost_answers
 from campaigns.models import Batch, Channel, Delivery, Push
 from campaigns.moments import moments
 from contacts import sync
@@ -91,7 +91,7 @@ class Shop(Orchard):
     def reconcile(self, batch: Batch) -> str:
         with brand_scope(self.brand_id):
             dispatch.find_stale(at=self.at)
-        work = moments.reconcile if batch.staff_id is None else dispatch.reconcile
+        work = moments.reconcile if batch.staff_id is None else lost_answers.reconcile
         return work(brand_id=self.brand_id, batch_id=batch.pk, wecom=self.wecom, at=self.at)
 
     def sent(self, **fields: Any) -> Push:

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from django.db import connection
 
-from campaigns.budget import budget
+from campaigns.budget import ledger, limits
 from campaigns.models import Batch, Delivery, Push, Reservation
 from campaigns.planning import plan
 from campaigns.pushes import pushes
@@ -39,7 +39,7 @@ FEB, LEAP, JAN, SUNDAY, MONDAY = (
     ],
 )
 def test_wecoms_quota_by_mode(mode, day, limit, first, last):
-    quota = budget.quota_on(mode, day)
+    quota = limits.quota_on(mode, day)
 
     assert (quota.limit, quota.first, quota.last) == (limit, first, last)
 
@@ -51,7 +51,7 @@ def set_mode(orchard, mode):
 
 def set_cap(orchard, **values):
     with brand_scope(orchard.brand_id):
-        budget.set_cap(**{"channel": "single", "actor": SYSTEM, "at": orchard.at, **values})
+        limits.set_cap(**{"channel": "single", "actor": SYSTEM, "at": orchard.at, **values})
 
 
 def sent(orchard, *, at, **fields):
@@ -59,7 +59,7 @@ def sent(orchard, *, at, **fields):
     push = orchard.plan(orchard.scheduled(**fields), at=at)
     orchard.deliver(push, at=at)
     with brand_scope(orchard.brand_id):
-        budget.settle(push_id=push.pk, at=at)
+        ledger.settle(push_id=push.pk, at=at)
     return push
 
 
@@ -129,7 +129,7 @@ def test_a_touch_that_is_only_reserved_keeps_its_place_until_it_is_void(orchard)
 
     with brand_scope(orchard.brand_id):
         Delivery.objects.filter(push=first).update(status="unconfirmed")
-        budget.settle(push_id=first.pk, at=later)
+        ledger.settle(push_id=first.pk, at=later)
     assert outcome(orchard, orchard.plan(orchard.scheduled(), at=later)) == {"planned"}
 
 
@@ -142,8 +142,8 @@ def test_settling_follows_what_became_of_each_delivery(orchard):
             Delivery.objects.filter(push=push, contact=person).update(
                 status=status, delivered_at=later if status == "delivered" else None
             )
-        settled = budget.settle(push_id=push.pk, at=later)
-        again = budget.settle(push_id=push.pk, at=later)
+        settled = ledger.settle(push_id=push.pk, at=later)
+        again = ledger.settle(push_id=push.pk, at=later)
         day = Reservation.objects.get(push=push, contact=people[0]).day
 
     assert [orchard.reservations(push)[person.id] for person in people] == [
@@ -163,9 +163,9 @@ def test_a_guide_who_confirms_after_all_is_posted(orchard):
     push = orchard.planned()
     with brand_scope(orchard.brand_id):
         Delivery.objects.filter(push=push).update(status="unconfirmed")
-        budget.settle(push_id=push.pk, at=orchard.at)
+        ledger.settle(push_id=push.pk, at=orchard.at)
         Delivery.objects.filter(push=push).update(status="delivered", delivered_at=orchard.at)
-        budget.settle(push_id=push.pk, at=orchard.at)
+        ledger.settle(push_id=push.pk, at=orchard.at)
 
     assert set(orchard.reservations(push).values()) == {"posted"}
 
@@ -178,7 +178,7 @@ def test_only_the_named_batch_is_settled(orchard):
     orchard.deliver(push, at=orchard.at)
     with brand_scope(orchard.brand_id):
         batch = Batch.objects.filter(push=push, staff=wang).get()
-        assert budget.settle(push_id=push.pk, at=orchard.at, batch_id=batch.pk).posted == 1
+        assert ledger.settle(push_id=push.pk, at=orchard.at, batch_id=batch.pk).posted == 1
 
     assert Counter(orchard.reservations(push).values()) == {"posted": 1, "reserved": 1}
 
@@ -226,17 +226,17 @@ def test_a_cap_that_makes_no_sense_is_refused_by_name(orchard, values, field):
 
     assert [error.field for error in refused.value.errors] == [field]
     with brand_scope(orchard.brand_id):
-        assert budget.caps() == {}
+        assert limits.caps() == {}
 
 
 def test_a_cap_can_be_changed_and_removed(orchard):
     set_cap(orchard, cap=3)
     set_cap(orchard, cap=2, window_days=3)
     with brand_scope(orchard.brand_id):
-        assert budget.caps() == {"single": budget.Cap(2, 3)}
+        assert limits.caps() == {"single": limits.Cap(2, 3)}
     set_cap(orchard, cap=None)
     with brand_scope(orchard.brand_id):
-        assert budget.caps() == {}
+        assert limits.caps() == {}
 
 
 def in_threads(*acts):

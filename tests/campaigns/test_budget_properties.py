@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from campaigns.budget import budget
+from campaigns.budget import limits
 from campaigns.models import Push, Reservation
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
@@ -26,7 +26,7 @@ def by_hand(touches, mode, cap, day):
         for ago, status, channel in touches
         if status != "voided" and channel == "single"
     ]
-    quota = budget.quota_on(mode, day)
+    quota = limits.quota_on(mode, day)
     in_quota = [posted for when, posted in counted if quota.first <= when <= quota.last]
     in_cap = [posted for when, posted in counted if cap and (day - when).days < cap[1]]
     if sum(in_quota) >= quota.limit:
@@ -43,12 +43,12 @@ class TestTheDecision(TestCase):
     @given(touches=st.lists(TOUCH, max_size=8), mode=st.sampled_from(QuotaMode.values), cap=CAP)
     def test_is_the_one_counted_by_hand(self, touches, mode, cap):
         orchard = Orchard(Cast.make())
-        day = budget.brand_day(brand_id=orchard.brand_id, at=orchard.at)
+        day = limits.brand_day(brand_id=orchard.brand_id, at=orchard.at)
         (contact,) = orchard.contacts(1)
         with brand_scope(orchard.brand_id):
             Corp.objects.update(quota_mode=mode)
             if cap:
-                budget.set_cap(channel="single", cap=cap[0], window_days=cap[1], actor=SYSTEM, at=orchard.at)
+                limits.set_cap(channel="single", cap=cap[0], window_days=cap[1], actor=SYSTEM, at=orchard.at)
             for ago, status, channel in touches:
                 earlier = Push.objects.create(name="earlier", channel=channel, status="done", created_at=orchard.at)
                 Reservation.objects.create(

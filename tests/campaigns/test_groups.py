@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from campaigns.budget import budget
+from campaigns.budget import limits
 from campaigns.models import Batch, GroupDelivery
 from campaigns.planning import audience
 from campaigns.pushes import pushes
@@ -104,7 +104,7 @@ def test_a_groups_quota_is_its_own(orchard, delivered, reason):
 
 def test_the_brands_cap_counts_groups_too(orchard):
     with brand_scope(orchard.brand_id):
-        budget.set_cap(channel="group", cap=1, window_days=2, actor=SYSTEM, at=orchard.at)
+        limits.set_cap(channel="group", cap=1, window_days=2, actor=SYSTEM, at=orchard.at)
     orchard.group("甲")
     first = orchard.planned(channel="group")
     with brand_scope(orchard.brand_id):

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from campaigns.budget import budget
+from campaigns.budget import limits
 from campaigns.dispatch import results
-from campaigns.experiments.assignment import Assigned, of_one_person
+from campaigns.experiments.one_person import Assigned, of_one_person
 from campaigns.models import Batch, Delivery, Reservation
 from console import outcomes
 from contacts import merging
@@ -100,7 +100,7 @@ def test_the_result_counts_a_mixed_person_in_no_group_and_a_split_takes_that_bac
 def test_caps_add_up(orchard, push):
     with brand_scope(orchard.brand_id):
         one, other, third, *_rest = (row.contact_id for row in rows(push))
-        budget.set_cap(channel="single", cap=2, window_days=7, actor=SYSTEM, at=orchard.at)
+        limits.set_cap(channel="single", cap=2, window_days=7, actor=SYSTEM, at=orchard.at)
         merge_id = merge(one, other, orchard.at)
 
     second = orchard.planned()

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from campaigns.budget import budget
+from campaigns.budget import ledger, limits
 from campaigns.models import Batch, BudgetPolicy, Delivery, Push, Reservation
 from campaigns.planning import audience, choose, plan
 from campaigns.planning.forecast import minutes_for
@@ -272,11 +272,11 @@ def test_the_dry_run_says_what_the_plan_then_does_and_writes_nothing(orchard):
     lost = orchard.contacts(4, gender=2)
     with brand_scope(orchard.brand_id):
         Follow.objects.filter(contact__in=lost).update(lost_at=orchard.at)
-        budget.set_cap(channel="single", cap=1, actor=SYSTEM, at=orchard.at)
+        limits.set_cap(channel="single", cap=1, actor=SYSTEM, at=orchard.at)
     first = orchard.planned(max_recipients=6, variants=variants(orchard, ("给她", LADIES)))
     orchard.deliver(first, at=orchard.at)
     with brand_scope(orchard.brand_id):
-        budget.settle(push_id=first.pk, at=orchard.at)
+        ledger.settle(push_id=first.pk, at=orchard.at)
     push = orchard.scheduled(
         holdout_percent=20, max_recipients=18, variants=variants(orchard, ("给她", LADIES), ("给他", GENTLEMEN))
     )

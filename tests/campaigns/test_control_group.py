@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from campaigns.experiments.assignment import SHARES, is_held_out, share, share_sql, threshold
+from campaigns.experiments.control_group import SHARES, is_held_out, share, share_sql, threshold
 
 KEYS = st.integers(1, 2**62)
 
