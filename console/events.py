@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from console.one_contact import Names
 from console.templatetags.orchard import points_reason, reason_label
+from console.words import welcome_reason
 from contacts.models import Follow
 from events import declared
 from events.models import Event
@@ -20,6 +21,7 @@ FIELDS = {
     "name": gettext_lazy("昵称"),
     "avatar": gettext_lazy("头像"),
     "gender": gettext_lazy("性别"),
+    "kind": gettext_lazy("客户类型"),
     "phone": gettext_lazy("手机号"),
     "main_guide_id": gettext_lazy("主导购"),
     "source_state": gettext_lazy("来源渠道"),
@@ -42,6 +44,11 @@ PROPS = {
     "carrier": gettext_lazy("承运商"),
 }
 """Properties of built-in types; a brand names those of its own."""
+TRANSFERS = {
+    "customer_refused": gettext_lazy("客户拒绝"),
+    "customer_limit_exceed": gettext_lazy("新导购的客户数已满"),
+}
+"""WeCom's words for why a customer did not go over to another guide."""
 FIRST = ("page", "keyword", "category", "product_id", "order_no", "tag", "segment", "state")
 """Texts that say most, in this order; other declared properties follow in the catalogue's."""
 OF_ITS_OWN = frozenset({"dwell_seconds", "amount_fen", "points", "reason", "ref_page", "source", "channel", "balance"})
@@ -59,6 +66,8 @@ def sentence(event: Event, names: Names) -> str:
     details += _reason(event.type, str(props.get("reason") or ""))
     if _is_number(props.get("dwell_seconds")):
         details.append(_("停留 %(n)d 秒") % {"n": props["dwell_seconds"]})
+    if event.type == "chat_session" and _is_number(props.get("messages")):
+        details.append(ngettext("%(n)d 条消息", "%(n)d 条消息", props["messages"]) % {"n": props["messages"]})
     if _is_number(props.get("amount_fen")):
         details.append(f"¥{props['amount_fen'] / 100:,.2f}".removesuffix(".00"))
     if _is_number(props.get("points")):
@@ -111,6 +120,10 @@ def _reason(type_: str, code: str) -> list[str]:
         return []
     if type_ == "tier_changed":
         return [str(dict(TierSpell.Reason.choices).get(code, code))]
+    if type_ == "transfer_failed":
+        return [str(TRANSFERS.get(code, code))]
+    if type_ == "welcome_failed":
+        return [welcome_reason(code)]
     return [points_reason(code) if type_.startswith("points_") else reason_label(code)]
 
 

@@ -1,6 +1,9 @@
 """What operators read in place of codes: acts in the audit trail, what they were about, and WeCom's callbacks."""
 
+from django.utils.translation import gettext as _
 from django.utils.translation import pgettext_lazy
+
+from wecom.policy import policy_named
 
 ACTS = {
     "budget.set_cap": pgettext_lazy("audit", "设置触达上限"),
@@ -151,3 +154,10 @@ CHANGES = {
 """by ChangeType (api-reference §21)"""
 
 KINDS = {"act": ACTS, "object": OBJECTS, "callback": CALLBACKS, "change": CHANGES}
+
+
+def welcome_reason(code: str) -> str:
+    """Why a welcome did not arrive."""
+    if code == "wecom.outcome_unknown":
+        return _("没有得到企业微信的应答，不知道是否送达；不会重发")
+    return str(policy_named(code).detail)

@@ -12,15 +12,14 @@ from campaigns.models import Channel, Content, Welcome
 from campaigns.welcome import welcome
 from console.numbers import whole
 from console.site import BrandRequest, need, page, render, told
+from console.words import welcome_reason
 from media import copies, keeping
 from media.models import Kept
 from scrm.lib import errors
 from tenants.roles import Capability
 from wecom.models import Corp
-from wecom.policy import policy_named
 
 MOST_CONTENTS = 200
-UNKNOWN = "wecom.outcome_unknown"
 
 
 @page("welcome/", name="welcome", needs=Capability.READ_PUSHES, methods=("GET", "POST"))
@@ -61,7 +60,7 @@ def _shown(corp: Corp) -> dict[str, Any]:
     row = Welcome.objects.filter(corp=corp).select_related("content", "media").first()
     ended = welcome.outcomes_of(row, at=timezone.now()) if row else {}
     sent = ended.pop("", 0)
-    failed = [(_reason(code), number) for code, number in sorted(ended.items(), key=lambda pair: -pair[1])]
+    failed = [(welcome_reason(code), number) for code, number in sorted(ended.items(), key=lambda pair: -pair[1])]
     files = media_use.shown_by(media_use.welcome_attachments(row)) if row else []
     return {
         "corp": corp,
@@ -73,9 +72,3 @@ def _shown(corp: Corp) -> dict[str, Any]:
         "ends": media_use.media_ends(row.content) if row and row.content else None,
         "troubles": list(copies.troubles(media_ids=[each.pk for each in files]).values()),
     }
-
-
-def _reason(code: str) -> str:
-    if code == UNKNOWN:
-        return _("没有得到企业微信的应答，不知道是否送达；不会重发")
-    return str(policy_named(code).detail)
