@@ -7,7 +7,7 @@ from bench.measure import Measure, seconds
 from bench.people import CATEGORIES, People
 from bench.scratch import Admin
 from events import reactors
-from tagging import exclusion, tags
+from tagging import groups, tags
 from tagging.rules import interests, reacting, rules
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
@@ -69,7 +69,7 @@ def _rules(crowd: People) -> int:
                 tag = tags.create(group=group, name=category, actor=SYSTEM, at=at)
                 rules.save(name=f"{group}{category}", tag_id=tag.pk, actor=SYSTEM, at=at, **fields)  # type: ignore[arg-type]
                 number += 1
-        exclusion.set_group(name="常看", exclusive="latest", actor=SYSTEM, at=at)
+        groups.set_group(name="常看", exclusive="latest", actor=SYSTEM, at=at)
     return number
 
 

@@ -4,27 +4,19 @@ What a person gave, a rule does not put out. Who is put out is written into the 
 the winner runs out, the one it had put out comes back only when it is earned anew."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 from django.db.models import Q
 from django.utils.dateparse import parse_datetime
-from django.utils.translation import gettext as _
 
-from scrm.lib.errors import FieldError, Invalid
+from tagging.grants import Grant, Pair
 from tagging.models import ContactTag, Tag, TagGroup
-from tenants import audit
-from tenants.actors import Actor
-
-if TYPE_CHECKING:
-    from tagging.giving import Grant, Pair
 
 MOMENT = "last_at"
 """key in a tag's evidence: when the latest event happened that it rests on"""
-RANGE = 2000
 Group = tuple[int, str]
 """(contact id, name of the group)"""
 
@@ -36,53 +28,24 @@ class _Claim:
     tag: Tag
     moment: datetime
     is_rule: bool
-    grant: "Grant | None" = None
+    grant: Grant | None = None
     row: ContactTag | None = None
 
 
-def set_group(*, name: str, exclusive: str, actor: Actor, at: datetime) -> TagGroup:
-    """Say whether tags of the group exclude each other: "", "latest" or "priority". Scoped; audited.
-
-    Contacts who have several of them keep the winner; the others are taken at once (a group of at most some hundred
-    thousand holders). Raises Invalid."""
-    if exclusive not in TagGroup.Exclusive.values:
-        raise Invalid(
-            _("有字段不正确。"),
-            errors=[
-                FieldError(
-                    "exclusive", "tagging.unknown_choice", _("没有这种互斥方式。"), _('可选：""、latest、priority。')
-                )
-            ],
-        )
-    if not Tag.objects.filter(group=name).exists() or not name:
-        raise Invalid(
-            _("有字段不正确。"),
-            errors=[FieldError("name", "tagging.unknown_reference", _("没有这个分组。"), _("先在这个分组里建标签。"))],
-        )
-    before = TagGroup.objects.filter(name=name).values_list("exclusive", flat=True).first() or ""
-    group, _made = TagGroup.objects.update_or_create(name=name, defaults={"exclusive": exclusive})
-    audit.record(
-        actor=actor,
-        action="tag_group.save",
-        object_type="tag_group",
-        object_id=group.pk,
-        before={"name": name, "exclusive": before},
-        after={"name": name, "exclusive": exclusive},
-        at=at,
-    )
-    if exclusive and exclusive != before:
-        _settle_group(group, at=at)
-    return group
+def ways(tags: Iterable[Tag]) -> dict[str, str]:
+    """Of these tags' groups those that are exclusive, and how. Scoped."""
+    names = {tag.group for tag in tags} - {""}
+    if not names:
+        return {}
+    return dict(TagGroup.objects.filter(name__in=names).exclude(exclusive="").values_list("name", "exclusive"))
 
 
 def settled(
-    grants: Sequence["Grant"], *, tags: Mapping[int, Tag], is_rule: bool, at: datetime
-) -> tuple[list["Grant"], list["Pair"]]:
-    """(the grants that stand, the pairs that give way to them). Scoped. One query for all, none without such a group.
+    grants: Sequence[Grant], *, tags: Mapping[int, Tag], ways: Mapping[str, str], is_rule: bool, at: datetime
+) -> tuple[list[Grant], list[Pair]]:
+    """(the grants that stand, the pairs that give way to them). Scoped. One query for all, none without `ways`.
 
-    Locks the contacts of exclusive groups, so that two tags of one group cannot be given at once."""
-    grants = [grant for grant in grants if grant.tag_id in tags]
-    ways = _ways({tags[grant.tag_id].group for grant in grants})
+    Whoever does not `hold` the contacts gets a forecast."""
     if not ways:
         return list(grants), []
     standing = [grant for grant in grants if tags[grant.tag_id].group not in ways]
@@ -90,11 +53,9 @@ def settled(
     claims: dict[Group, list[_Claim]] = defaultdict(list)
     for row in _had({grant.contact_id for grant in contested}, list(ways), at=at):
         claims[row.contact_id, row.tag.group].append(_of_row(row))
-    renewed: set[Pair] = set()
     for grant in contested:
         tag = tags[grant.tag_id]
         claims[grant.contact_id, tag.group].append(_Claim(tag, grant.moment or at, is_rule, grant=grant))
-        renewed.add((grant.contact_id, grant.tag_id))
     losers: list[Pair] = []
     for (contact_id, name), several in claims.items():
         winner = _winner(several, ways[name])
@@ -106,18 +67,31 @@ def settled(
     return standing, losers
 
 
-def _ways(groups: set[str]) -> dict[str, str]:
-    named = TagGroup.objects.filter(name__in=groups - {""}).exclude(exclusive="")
-    return dict(named.values_list("name", "exclusive")) if groups - {""} else {}
+def hold(contact_ids: Collection[int]) -> None:
+    """Nobody else gives these contacts tags of exclusive groups, or merges them, until the transaction ends. Scoped.
 
-
-def _had(contact_ids: set[int], groups: list[str], *, at: datetime) -> list[ContactTag]:
+    In the place of `gone.keep`, not after it: a merge that waits behind that would stand in between."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT 1 FROM contacts_contact WHERE brand_id = current_setting('orchard.brand_id')::bigint"
             " AND id = ANY (%s) ORDER BY id FOR NO KEY UPDATE",
             [sorted(contact_ids)],
         )
+
+
+def surplus(rows: Sequence[ContactTag], way: str) -> list[Pair]:
+    """Of live rows of one group, with their tags: what has to go, so that each contact keeps the winner."""
+    claims: dict[int, list[_Claim]] = defaultdict(list)
+    for row in rows:
+        claims[row.contact_id].append(_of_row(row))
+    losers: list[Pair] = []
+    for contact_id, several in claims.items():
+        winner = _winner(several, way)
+        losers += [(contact_id, claim.tag.pk) for claim in several if claim is not winner]
+    return losers
+
+
+def _had(contact_ids: set[int], groups: list[str], *, at: datetime) -> list[ContactTag]:
     live = Q(expires_at=None) | Q(expires_at__gt=at)
     return list(
         ContactTag.objects.filter(live, contact_id__in=contact_ids, tag__group__in=groups).select_related("tag")
@@ -138,7 +112,7 @@ def _winner(claims: Sequence[_Claim], way: str) -> _Claim:
     return max(among, key=lambda claim: (claim.moment, -claim.tag.rank, -claim.tag.pk))
 
 
-def _with_evidence(grant: "Grant", put_out: Sequence[ContactTag]) -> "Grant":
+def _with_evidence(grant: Grant, put_out: Sequence[ContactTag]) -> Grant:
     if not put_out:
         return grant
     told = [
@@ -146,23 +120,3 @@ def _with_evidence(grant: "Grant", put_out: Sequence[ContactTag]) -> "Grant":
         for row in put_out
     ]
     return replace(grant, evidence={**grant.evidence, "replaced": told})
-
-
-def _settle_group(group: TagGroup, *, at: datetime) -> None:
-    """Take the others from contacts who have several of the group's tags."""
-    from tagging import giving
-
-    live = Q(expires_at=None) | Q(expires_at__gt=at)
-    rows: list[ContactTag] = list(
-        ContactTag.objects.filter(live, tag__group=group.name).select_related("tag").order_by("contact_id", "tag_id")
-    )
-    several: dict[int, list[_Claim]] = defaultdict(list)
-    for row in rows:
-        several[row.contact_id].append(_of_row(row))
-    losers: list[Any] = []
-    for contact_id, claims in several.items():
-        if len(claims) > 1:
-            winner = _winner(claims, group.exclusive)
-            losers += [(contact_id, claim.tag.pk) for claim in claims if claim is not winner]
-    for first in range(0, len(losers), RANGE):
-        giving.take(pairs=losers[first : first + RANGE], source="exclusion", at=at)

@@ -1,11 +1,11 @@
 """Many tags to many contacts in one pass, and what a tag puts out of an exclusive group.
 
-Each statement works on the whole set of (contact, tag) pairs, in one order of contact and tag, so that two who write
-about the same people wait for each other and do not deadlock."""
+Order of locks: first all contacts that are written about, in order of id, so that nobody merges them meanwhile; then
+all rows of tags, in order of contact and tag. So two who write about the same people wait for each other and do not
+deadlock. A transaction gives and takes once (`change`): a second time would begin with smaller numbers again."""
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -14,46 +14,56 @@ from django.db import connection
 from contacts import gone
 from events import log
 from tagging import exclusion, expiry
+from tagging.grants import Grant, Pair
 from tagging.models import ContactTag, Tag
 from tenants.scope import current_brand_id
-
-Pair = tuple[int, int]
-"""(contact id, tag id)"""
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """One tag for one contact: until when (None: for good), on what evidence, by which rule."""
-
-    contact_id: int
-    tag_id: int
-    expires_at: datetime | None = None
-    evidence: dict[str, Any] = field(default_factory=dict)
-    rule_id: int | None = None
-    moment: datetime | None = None
-    """when what it rests on happened; in a group where the latest wins, this is compared. None: now"""
-    is_exact: bool = False
-    """the rule knows to the moment how long its tag lasts: `expires_at` holds also when it is sooner than before"""
 
 
 def give(*, grants: Sequence[Grant], source: str, at: datetime) -> frozenset[Pair]:
     """Give them all (some thousands at most). Scoped. Returns the pairs that are new, and tells the log of these.
 
     A repeat gives nothing: it may prolong. In an exclusive group the loser is not given, or is taken."""
-    by_pair = {(grant.contact_id, grant.tag_id): grant for grant in grants}
+    return change(grants=grants, losers=(), source=source, at=at)[0]
+
+
+def take(*, pairs: Collection[Pair], source: str, at: datetime) -> frozenset[Pair]:
+    """Take tags from contacts; returns and tells of those who had them until now. Scoped."""
+    return change(grants=(), losers=pairs, source=source, at=at)[1]
+
+
+def change(
+    *, grants: Sequence[Grant], losers: Collection[Pair], source: str, at: datetime
+) -> tuple[frozenset[Pair], frozenset[Pair]]:
+    """Give the grants, then take the losers. Scoped. (pairs that are new, pairs that are gone): see `give`, `take`."""
+    if not grants and not losers:
+        return frozenset(), frozenset()
+    brand_id = current_brand_id()
+    tags = Tag.objects.in_bulk({grant.tag_id for grant in grants})
+    ways = exclusion.ways(tags.values())
+    hold = exclusion.hold if ways else gone.keep
+    hold({*(grant.contact_id for grant in grants), *(contact for contact, _tag in losers)})
+    latest = {grant.pair: grant for grant in grants if grant.tag_id in tags}
+    is_rule = source == ContactTag.Source.RULE
+    winners, put_out = exclusion.settled(list(latest.values()), tags=tags, ways=ways, is_rule=is_rule, at=at)
+    by_pair = {grant.pair: grant for grant in winners}
+    concerned = sorted({*by_pair, *put_out, *losers})
+    _hold(brand_id, concerned)
+    expiry.clear_pairs(brand_id=brand_id, pairs=concerned, at=at)
+    _take(put_out, source="exclusion", at=at)
+    given = _give(by_pair, source=source, at=at)
+    return given, _take(losers, source=source, at=at)
+
+
+def _give(by_pair: dict[Pair, Grant], *, source: str, at: datetime) -> frozenset[Pair]:
     if not by_pair:
         return frozenset()
-    brand_id = current_brand_id()
-    tags = Tag.objects.in_bulk({tag_id for _contact, tag_id in by_pair})
-    is_rule = source == ContactTag.Source.RULE
-    winners, losers = exclusion.settled(list(by_pair.values()), tags=tags, is_rule=is_rule, at=at)
-    by_pair = {(grant.contact_id, grant.tag_id): grant for grant in winners}
-    _hold(brand_id, by_pair)
-    expiry.clear_pairs(brand_id=brand_id, pairs=sorted(by_pair), at=at)
-    if losers:
-        take(pairs=losers, source="exclusion", at=at)
-    rows = _rows(list(by_pair.values()))
-    said: dict[str, Any] = {"brand": brand_id, "source": source, "is_rule": is_rule, "at": at, **rows}
+    said: dict[str, Any] = {
+        "brand": current_brand_id(),
+        "source": source,
+        "is_rule": source == ContactTag.Source.RULE,
+        "at": at,
+        **_rows(list(by_pair.values())),
+    }
     with connection.cursor() as cursor:
         cursor.execute(_INSERT, said)
         given = frozenset((contact, tag) for contact, tag in cursor.fetchall())
@@ -64,20 +74,15 @@ def give(*, grants: Sequence[Grant], source: str, at: datetime) -> frozenset[Pai
     return given
 
 
-def take(*, pairs: Collection[Pair], source: str, at: datetime) -> frozenset[Pair]:
-    """Take tags from contacts; returns and tells of those who had them until now. Scoped."""
+def _take(pairs: Collection[Pair], *, source: str, at: datetime) -> frozenset[Pair]:
     if not pairs:
         return frozenset()
-    brand_id = current_brand_id()
-    ordered = sorted(pairs)
-    _hold(brand_id, ordered)
-    expiry.clear_pairs(brand_id=brand_id, pairs=ordered, at=at)
     with connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM tagging_contacttag t USING unnest(%s::bigint[], %s::bigint[]) AS p (contact_id, tag_id)"
             " WHERE t.brand_id = %s AND t.contact_id = p.contact_id AND t.tag_id = p.tag_id"
             " RETURNING t.contact_id, t.tag_id",
-            [*_columns(ordered), brand_id],
+            [*_columns(sorted(pairs)), current_brand_id()],
         )
         taken = frozenset((contact, tag) for contact, tag in cursor.fetchall())
     tell("tag_taken", pairs=taken, source=source, at=at)
@@ -136,16 +141,15 @@ _PROLONG = f"""
 """  # noqa: S608
 
 
-def _hold(brand_id: int, pairs: Collection[Pair]) -> None:
-    """Lock what these contacts have of these tags; nobody merges them meanwhile."""
-    gone.keep({contact for contact, _tag in pairs})
+def _hold(brand_id: int, pairs: Sequence[Pair]) -> None:
+    """Lock what these contacts have of these tags."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT 1 FROM tagging_contacttag t"
             " JOIN unnest(%s::bigint[], %s::bigint[]) AS p (contact_id, tag_id)"
             " ON t.contact_id = p.contact_id AND t.tag_id = p.tag_id"
             " WHERE t.brand_id = %s ORDER BY t.contact_id, t.tag_id FOR UPDATE OF t",
-            [*_columns(sorted(pairs)), brand_id],
+            [*_columns(pairs), brand_id],
         )
 
 

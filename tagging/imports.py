@@ -16,7 +16,7 @@ from events.imports import kinds
 from events.imports.kinds import Option, Outcome, Problem, Read, Row, Target
 from scrm.lib.errors import DomainError, FieldError, Text
 from tagging import giving
-from tagging.giving import Grant
+from tagging.grants import Grant
 from tagging.language.params import is_clean_text
 from tagging.models import ContactTag, Tag
 from tagging.tags import MAX_NAME

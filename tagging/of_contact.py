@@ -11,7 +11,7 @@ from scrm.lib.errors import Text
 from tagging.language.leaves.lifecycle import STAGES, stage_of
 from tagging.models import LifecycleSpell
 from tagging.models.interests import CATEGORY, PRODUCT, InterestScore
-from tagging.rules import interests, lifecycle
+from tagging.rules import lifecycle, scoring
 
 MOST_STAYS = 20
 FAINT = 0.05
@@ -83,7 +83,7 @@ def standing(contact: Contact, *, at: datetime) -> Standing:
 
 def drawn_to(contact_id: int, *, at: datetime, limit: int = 5) -> dict[str, list[Drawn]]:
     """The categories and the products that a contact is drawn to most. Scoped; two queries."""
-    policy = interests.policy()
+    policy = scoring.policy()
     found: dict[str, list[Drawn]] = {CATEGORY: [], PRODUCT: []}
     for row in InterestScore.objects.filter(contact_id=contact_id):
         score = policy.faded(row.score, since=row.as_of, at=at)
@@ -97,6 +97,6 @@ def _stay(row: LifecycleSpell, labels: Mapping[str, Text], at: datetime) -> Stay
     return Stay(row.stage, label, row.since, row.until, ((row.until or at) - row.since).days)
 
 
-def _source(told: dict[str, Any], policy: interests.Policy, at: datetime) -> Source:
+def _source(told: dict[str, Any], policy: scoring.Policy, at: datetime) -> Source:
     moment = datetime.fromisoformat(told["at"])
     return Source(told["id"], told["type"], moment, policy.faded(told["gain"], since=moment, at=at))

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from scrm.lib.errors import Conflict, FieldError, Invalid, found
 from tagging import giving
+from tagging.grants import Grant
 from tagging.language.params import is_clean_text, is_whole
 from tagging.models import ContactTag, Tag
 from tenants import audit
@@ -155,5 +156,5 @@ def give_gifts(
     """Give set-at-a-time, each contact with its own expiry and evidence (at most some thousands). Scoped.
 
     Writes `tag_given` for those who have it only now, and returns them. A repeat gives nothing."""
-    grants = [giving.Grant(gift.contact_id, tag.pk, gift.expires_at, gift.evidence, rule_id) for gift in gifts]
+    grants = [Grant(gift.contact_id, tag.pk, gift.expires_at, gift.evidence, rule_id) for gift in gifts]
     return frozenset(contact for contact, _tag in giving.give(grants=grants, source=source, at=at))

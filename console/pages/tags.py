@@ -11,7 +11,7 @@ from console.builder_kinds import FILTERS
 from console.site import BrandRequest, need, page, render, told
 from events import catalogue, declared
 from scrm.lib import errors
-from tagging import exclusion, tags
+from tagging import groups, tags
 from tagging.models import Tag, TagGroup, TagRule
 from tagging.rules import rerun, rules
 from tenants.roles import Capability
@@ -32,7 +32,7 @@ def tag_list(request: BrandRequest) -> HttpResponse:
                 told(request, _("规则已启用，从现在起的行为会触发它。"))
             elif request.POST.get("what") == "group":
                 way = request.POST.get("exclusive", "")
-                exclusion.set_group(name=request.POST.get("group", ""), exclusive=way, actor=request.actor, at=now)
+                groups.set_group(name=request.POST.get("group", ""), exclusive=way, actor=request.actor, at=now)
                 told(request, _("分组已保存。"))
             else:
                 name, group = request.POST.get("name", ""), request.POST.get("group", "").strip()

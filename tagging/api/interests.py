@@ -17,7 +17,7 @@ from tagging.api.asked import KEY, wrong
 from tagging.api.rules import RunOut, run_out
 from tagging.models import InterestPolicy
 from tagging.models.interests import CATEGORY, PRODUCT
-from tagging.rules import interests, rerun
+from tagging.rules import rerun, scoring
 from tenants.api import BrandAPIView
 from tenants.scope import brand_scope
 
@@ -87,7 +87,7 @@ class Policy(BrandAPIView):
         `POST /interests/recompute`."""
         data = self.validated(PolicyIn)
         with brand_scope(self.brand_id):
-            interests.set_policy(actor=self.caller.actor, at=timezone.now(), **data)
+            scoring.set_policy(actor=self.caller.actor, at=timezone.now(), **data)
             return Response(_policy())
 
 
@@ -132,7 +132,7 @@ class ContactInterests(BrandAPIView):
 
 
 def _policy() -> dict[str, Any]:
-    row, now = InterestPolicy.objects.first(), interests.policy()
+    row, now = InterestPolicy.objects.first(), scoring.policy()
     return {
         "half_life_days": now.half_life / timedelta(days=1),
         "weights": dict(now.weights),

@@ -63,13 +63,14 @@ class RunOut(serializers.Serializer):
     """Work over all contacts."""
 
     id = serializers.IntegerField()
-    kind = serializers.CharField(help_text="preview, apply, interests or lifecycle")
+    kind = serializers.CharField(help_text="preview, apply, interests, lifecycle or exclusion")
     rule_id = serializers.IntegerField(allow_null=True)
     at = serializers.DateTimeField(help_text="the moment by which all contacts are judged")
     share = serializers.FloatField(help_text="of the contacts, how many are done: 0 to 1")
     finished_at = serializers.DateTimeField(allow_null=True)
     result = serializers.JSONField(
-        help_text="contacts so far: {given, taken, kept} of a rule (a preview: would be), {changed}, {scores}"
+        help_text="so far: {given, taken, kept, replaced} of a rule (a preview: would be; `replaced`: other tags of an "
+        "exclusive group that give way), {changed}, {scores}, {taken}"
     )
 
 
@@ -215,8 +216,8 @@ class Runs(BrandAPIView):
         responses=RunPage,
     )
     def get(self, request: Request) -> Response:
-        """Previews and applications of rules, reckonings of interest scores, placements into lifecycle stages; the
-        latest first."""
+        """Previews and applications of rules, reckonings of interest scores, placements into lifecycle stages, groups
+        made exclusive; the latest first."""
         rows, rule_id = TagRun.objects.all(), request.query_params.get("rule_id")
         if rule_id is not None:
             rows = rows.filter(rule=number(rule_id, "rule_id"))

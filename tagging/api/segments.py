@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from scrm.lib.errors import found
 from tagging.api.asked import KEY, PAGING, TREE
-from tagging.language import references
+from tagging.language import readable, references
 from tagging.language.conditions import Names
 from tagging.models import Segment
 from tagging.segments import memberships, segments
@@ -126,7 +126,7 @@ def _all(some: Sequence[Segment]) -> list[dict[str, Any]]:
             "id": segment.pk,
             "name": segment.name,
             "tree": segment.tree,
-            "sentence": segments.sentence(segment.tree, names=names),
+            "sentence": readable.said(segment.tree, names=names),
             "version": segment.version,
             "mode": segment.mode,
             "members": states[segment.pk].members,

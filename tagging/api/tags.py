@@ -10,8 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from contacts.oneid import identity
+from scrm.lib import retries
 from scrm.lib.errors import found
-from tagging import bulk, exclusion, tags
+from tagging import bulk, groups, tags
 from tagging.api.asked import KEY, PAGING
 from tagging.models import ContactTag, Tag, TagGroup
 from tenants.api import BrandAPIView
@@ -198,10 +199,11 @@ class Groups(BrandAPIView):
     @extend_schema(summary="设置分组互斥", tags=["tags"], request=TagGroupIn, responses=TagGroupOut)
     def put(self, request: Request) -> Response:
         """Say whether the group's tags exclude each other. Contacts who have several keep the winner; the others are
-        taken at once, each as an event `tag_taken`. A group comes into being with its first tag."""
+        taken by a run that begins now (`GET /tag-runs`), each as an event `tag_taken`. A group comes into being with
+        its first tag."""
         data = self.validated(TagGroupIn)
         with brand_scope(self.brand_id):
-            made = exclusion.set_group(actor=self.caller.actor, at=timezone.now(), **data)
+            made = groups.set_group(actor=self.caller.actor, at=timezone.now(), **data)
             return Response(_groups([made.name])[0])
 
 
@@ -232,9 +234,12 @@ class GiveTag(BrandAPIView):
         """Give a tag to up to 500 contacts. Each item is done, unchanged (the contact had it; it may be prolonged) or
         refused with the reason; the good ones are kept. Repeating the call changes nothing."""
         data = self.validated(GiveIn)
-        with brand_scope(self.brand_id):
-            report = bulk.give(tag_id=tag_id, actor=self.caller.actor, at=timezone.now(), **data)
-        return Response(report)
+
+        def act() -> dict[str, Any]:
+            with brand_scope(self.brand_id):
+                return bulk.give(tag_id=tag_id, actor=self.caller.actor, at=timezone.now(), **data)
+
+        return Response(retries.until_done(act))
 
 
 class TakeTag(BrandAPIView):
@@ -247,9 +252,12 @@ class TakeTag(BrandAPIView):
         """Take a tag from up to 500 contacts. Each item is done, unchanged (the contact did not have it) or refused
         with the reason. Repeating the call changes nothing."""
         data = self.validated(BulkIn)
-        with brand_scope(self.brand_id):
-            report = bulk.take(tag_id=tag_id, actor=self.caller.actor, at=timezone.now(), **data)
-        return Response(report)
+
+        def act() -> dict[str, Any]:
+            with brand_scope(self.brand_id):
+                return bulk.take(tag_id=tag_id, actor=self.caller.actor, at=timezone.now(), **data)
+
+        return Response(retries.until_done(act))
 
 
 def tag_out(tag: Tag) -> dict[str, Any]:

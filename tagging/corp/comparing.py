@@ -8,8 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
+from django.db.models import QuerySet
 
-from tagging import giving
+from contacts import gone
+from contacts.models import Follow
+from tagging import exclusion, giving
+from tagging.grants import Grant
 from tagging.language import compiler
 from tagging.models import ContactTag, CorpTag
 from tagging.segments import memberships
@@ -56,32 +60,43 @@ def tidy(said: dict[str, Any]) -> None:
 
 
 def pull(said: dict[str, Any], *, at: datetime) -> None:
-    """Pairs that carry a tag of which nothing was agreed: a guide marked them, or the corp had it before us."""
+    """Pairs that carry a tag of which nothing was agreed: a guide marked them, or the corp had it before us.
+
+    Contacts are held in order of id, as everywhere (tagging.giving); a transaction pulls one range."""
+    found = f"""
+        (SELECT f.* FROM {_LIVE_PAIRS}) AS f CROSS JOIN LATERAL unnest(f.corp_tag_ids) AS x (wecom_id)
+        JOIN tagging_corptag t ON {_LINKED} AND t.wecom_id = x.wecom_id
+        WHERE NOT EXISTS (
+            SELECT FROM tagging_corptagmark m WHERE m.brand_id = t.brand_id AND m.corp_tag_id = t.id
+              AND m.contact_id = f.contact_id AND m.staff_id = f.staff_id)"""  # noqa: S608
     with connection.cursor() as cursor:
+        cursor.execute(f"SELECT DISTINCT f.contact_id FROM {found}", said)  # noqa: S608
+        who = [contact_id for (contact_id,) in cursor.fetchall()]
+        if not who:
+            return
+        exclusion.hold(who)
         cursor.execute(
-            f"""WITH found AS (
-                    SELECT f.staff_id, f.contact_id, x.wecom_id FROM (SELECT f.* FROM {_LIVE_PAIRS}) AS f
-                    CROSS JOIN LATERAL unnest(f.corp_tag_ids) AS x (wecom_id))
-                INSERT INTO tagging_corptagmark (brand_id, corp_tag_id, contact_id, staff_id, has, agreed_at)
-                SELECT DISTINCT t.brand_id, t.id, n.contact_id, n.staff_id, TRUE, %(at)s::timestamptz
-                FROM found n JOIN tagging_corptag t ON {_LINKED} AND t.wecom_id = n.wecom_id
-                ORDER BY 2, 3, 4 ON CONFLICT DO NOTHING
+            f"""INSERT INTO tagging_corptagmark (brand_id, corp_tag_id, contact_id, staff_id, has, agreed_at)
+                SELECT DISTINCT t.brand_id, t.id, f.contact_id, f.staff_id, TRUE, %(at)s::timestamptz
+                FROM {found} AND f.contact_id = ANY (%(held)s)
+                ORDER BY 3, 4, 2 ON CONFLICT DO NOTHING
                 RETURNING corp_tag_id, contact_id""",  # noqa: S608
-            said,
+            {**said, "held": who},
         )
         rows = cursor.fetchall()
-    _give(rows, at=at)
+    _change(rows, (), at=at)
 
 
-def _give(rows: Sequence[tuple[int, int]], *, at: datetime) -> None:
-    """Our tags to the contacts of (corp tag, contact)."""
-    tags = dict(CorpTag.objects.filter(pk__in={row[0] for row in rows}, tag__isnull=False).values_list("id", "tag_id"))
-    grants = [
-        giving.Grant(contact, tags[corp_tag], None, {"corp_tag": corp_tag})
-        for corp_tag, contact in rows
-        if corp_tag in tags
-    ]
-    giving.give(grants=grants, source=ContactTag.Source.WECOM, at=at)
+def _change(got: Sequence[tuple[int, int]], lost: Sequence[tuple[int, int]], *, at: datetime) -> None:
+    """Our tags to and from the contacts of (corp tag, contact)."""
+    named = {corp_tag for corp_tag, _contact in (*got, *lost)}
+    tags = dict(CorpTag.objects.filter(pk__in=named, tag__isnull=False).values_list("id", "tag_id"))
+    giving.change(
+        grants=[Grant(contact, tags[each], None, {"corp_tag": each}) for each, contact in got if each in tags],
+        losers={(contact, tags[each]) for each, contact in lost if each in tags},
+        source=ContactTag.Source.WECOM,
+        at=at,
+    )
 
 
 def doubtful(said: dict[str, Any]) -> list[str]:
@@ -108,8 +123,21 @@ _ASKED = """
 _TOLD = "(lower(s.userid), f.external_userid) IN (SELECT * FROM unnest(%(userids)s::text[], %(externals)s::text[]))"
 
 
+def hold(external_userids: Sequence[str]) -> None:
+    """Before these customers' lists are written: contacts first, then pairs in the order of a sync. Scoped."""
+    asked = Follow.objects.filter(external_userid__in=external_userids)
+    exclusion.hold(set(asked.values_list("contact_id", flat=True)))
+    _hold_pairs(asked)
+
+
+def _hold_pairs(asked: QuerySet[Follow]) -> None:
+    list(asked.order_by("staff_id", "contact_id").select_for_update(of=("self",), no_key=True).values_list("staff_id"))
+
+
 def believe(said: dict[str, Any], *, at: datetime) -> None:
-    """Take over what guides changed of these customers; of pairs that WeCom does not show nothing is agreed. Scoped."""
+    """Take over what guides changed of these customers; of pairs that WeCom does not show nothing is agreed. Scoped.
+
+    The customers are held (`hold`)."""
     others = "contacts_follow f, contacts_staff s, tagging_corptag t"
     with connection.cursor() as cursor:
         cursor.execute(
@@ -122,11 +150,8 @@ def believe(said: dict[str, Any], *, at: datetime) -> None:
             said,
         )
         rows = cursor.fetchall()
-    _give([(corp_tag, contact) for corp_tag, contact, has in rows if has], at=at)
-    lost = [(corp_tag, contact) for corp_tag, contact, has in rows if not has]
-    tags = dict(CorpTag.objects.filter(pk__in={row[0] for row in lost}, tag__isnull=False).values_list("id", "tag_id"))
-    pairs = {(contact, tags[corp_tag]) for corp_tag, contact in lost if corp_tag in tags}
-    giving.take(pairs=pairs, source=ContactTag.Source.WECOM, at=at)
+    got = [(corp_tag, contact) for corp_tag, contact, has in rows if has]
+    _change(got, [(corp_tag, contact) for corp_tag, contact, has in rows if not has], at=at)
 
 
 def to_mark(said: dict[str, Any], *, at: datetime) -> list[Pair]:
@@ -209,6 +234,9 @@ def remember(done: Sequence[Pair], names: dict[int, str], *, brand_id: int, at: 
     ]
     if not rows:
         return
+    contact_ids = {pair.contact_id for pair in done}
+    gone.keep(contact_ids)
+    _hold_pairs(Follow.objects.filter(staff__in={pair.staff_id for pair in done}, contact__in=contact_ids))
     columns = [list(column) for column in zip(*sorted(rows), strict=True)]
     with connection.cursor() as cursor:
         cursor.execute(

@@ -144,8 +144,9 @@ def _mark_these(contact_ids: Sequence[int], wecom: WeComClient, *, corp_id: int,
     """A step for contacts that are not neighbours. Opens its own scopes. Raises WeComError."""
     said = [{"brand": brand_id, "corp": corp_id, "first": each, "last": each, "at": at} for each in contact_ids]
     doubtful: list[str] = []
-    with brand_scope(brand_id):
-        for each in said:
+    for each in said:
+        # One transaction each: what is written of one contact must not wait for what somebody holds of the next.
+        with brand_scope(brand_id):
             comparing.tidy(each)
             comparing.pull(each, at=at)
             doubtful += comparing.doubtful(each)
@@ -206,6 +207,7 @@ def _ask(external_userids: Sequence[str], wecom: WeComClient, *, corp_id: int, a
             continue  # nobody's customer any more: the sync will see
         told += [(follow.userid, external_userid, list(follow.tag_ids)) for follow in detail.follows]
     with brand_scope(brand_id):
+        comparing.hold(external_userids)
         for userid, external_userid, tag_ids in told:
             with connection.cursor() as cursor:
                 cursor.execute(

@@ -60,5 +60,6 @@ class LifecycleSpell(TenantModel):
             models.Index(
                 fields=["brand", "stage", "contact"], name="spell_now", condition=models.Q(until__isnull=True)
             ),
+            models.Index(fields=["brand", "since"], name="spell_since"),
             models.Index(fields=["brand", "due_at"], name="spell_due", condition=models.Q(until__isnull=True)),
         ]

@@ -8,19 +8,20 @@ from tenants.tables import TenantModel, tenant_key
 
 
 class TagRun(TenantModel):
-    """One such work: a rule over history, interests anew, the first look at lifecycle stages."""
+    """One such work: a rule over history, interests anew, a look at all by new stages, one tag each of a group."""
 
     class Kind(models.TextChoices):
         PREVIEW = "preview", _("预览")
         APPLY = "apply", _("补打")
         INTERESTS = "interests", _("重算兴趣分")
         LIFECYCLE = "lifecycle", _("划分阶段")
+        EXCLUSION = "exclusion", _("分组去重")
 
     id = models.BigAutoField(primary_key=True)
     kind = models.CharField(max_length=10, choices=Kind.choices)
     rule = tenant_key(TagRule, null=True)
     rule_fields = models.JSONField(default=dict)
-    """the rule as it was when the run began: a preview speaks of this"""
+    """the rule as it was when the run began: a preview speaks of this; of an exclusion: {"group": its name}"""
     at = models.DateTimeField()
     """now, in the rule's windows: one moment for all ranges"""
     next_contact = models.BigIntegerField(default=0)

@@ -170,24 +170,29 @@ def _check(wanted: Sequence[Stage]) -> None:
                     f"stages[{index}].name", "tagging.bad_name", _("阶段的名称要有 1 到 30 个字符。"), _("例如“赢回”。")
                 )
             )
-        try:
-            segments.check(stage.tree, path=f"stages[{index}].tree")
-        except Invalid as wrong:
-            errors += wrong.errors
-        else:
-            errors += _circular(stage, index)
+        errors += _wrong_tree(stage, f"stages[{index}].tree")
     if errors:
         raise Invalid(_("阶段有 %(n)d 处不正确。") % {"n": len(errors)}, errors=errors, code="tagging.invalid_stages")
 
 
-def _circular(stage: Stage, index: int) -> list[FieldError]:
+def _wrong_tree(stage: Stage, path: str) -> Sequence[FieldError]:
+    try:
+        compiler.validate(stage.tree, path=path)
+        # Before it is asked whether a stage that it names is there: none may be named.
+        if not (circular := _circular(stage, path)):
+            segments.check(stage.tree, path=path)
+    except Invalid as wrong:
+        return wrong.errors
+    return circular
+
+
+def _circular(stage: Stage, path: str) -> list[FieldError]:
     """A stage asks for no stage, nor does a segment that it names."""
-    where = f"stages[{index}].tree"
     return [
         FieldError(
-            f"{path}.kind", "tagging.segment_cycle", _("阶段的条件不能再问阶段。"), _("改用“阶段（内置）”或别的条件。")
+            f"{place}.kind", "tagging.segment_cycle", _("阶段的条件不能再问阶段。"), _("改用“阶段（内置）”或别的条件。")
         )
-        for path, leaf in compiler.leaves_of(stage.tree, where)
+        for place, leaf in compiler.leaves_of(stage.tree, path)
         if any(inner["kind"] == "stage" for _path, inner in compiler.leaves_of(nesting.inlined(leaf)))
     ]
 

@@ -5,15 +5,15 @@ itself, not in the batch, so a batch that comes again, or events that arrive lat
 tags."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from events.reactors import Batch, EventRow, Reactor
 from tagging import exclusion, giving
-from tagging.giving import Grant
+from tagging.grants import Grant, Pair
 from tagging.language import event_filter, params
 from tagging.models import ContactTag, TagRule
 from tagging.rules import measures
@@ -28,7 +28,8 @@ def handle(batch: Batch) -> None:
     """Give and take the tags that the batch's events decide on. Scoped."""
     rules = {rule.pk: rule for rule in TagRule.objects.filter(enabled=True).exclude(measure=Measure.INTEREST)}
     pairs = sorted({*_touched(rules.values(), batch.rows), *_of_merged(rules, batch.rows)})
-    apply(rules=rules, found=measure(rules.values(), pairs, brand_id=batch.brand_id, at=batch.at), at=batch.at)
+    seen = measure(rules.values(), pairs, brand_id=batch.brand_id, at=batch.at)
+    apply(rules=rules, found=seen, looked=pairs, at=batch.at)
 
 
 REACTOR = Reactor("tag_rules", None, handle, limit=4000)
@@ -55,20 +56,24 @@ def measure(
     ]
 
 
-def apply(*, rules: Mapping[int, TagRule], found: Sequence[Measured], at: datetime) -> tuple[int, int]:
+def apply(
+    *, rules: Mapping[int, TagRule], found: Sequence[Measured], looked: Collection[measures.Pair], at: datetime
+) -> tuple[int, int]:
     """Give to who has reached the threshold, prolong who is above the lower one, take from the others. Scoped.
 
+    `looked`: pairs of which nothing is measured any more if they are not `found`; after a split it is the other's.
     Returns how many tags were given and taken."""
-    held = held_by_rule(rules, {each.contact_id for each in found}, at=at)
+    seen = {(each.rule_id, each.contact_id) for each in found}
+    held = held_by_rule(rules, {contact_id for _rule, contact_id in {*seen, *looked}}, at=at)
     grants, losers = decided(rules=rules, found=found, held=held, at=at)
-    given = giving.give(grants=grants, source=ContactTag.Source.RULE, at=at)
-    taken = giving.take(pairs=losers, source=ContactTag.Source.RULE, at=at)
+    losers += [(contact_id, rules[rule_id].tag_id) for rule_id, contact_id in (held & set(looked)) - seen]
+    given, taken = giving.change(grants=grants, losers=losers, source=ContactTag.Source.RULE, at=at)
     return len(given), len(taken)
 
 
 def decided(
     *, rules: Mapping[int, TagRule], found: Sequence[Measured], held: set[tuple[int, int]], at: datetime
-) -> tuple[list[Grant], list[giving.Pair]]:
+) -> tuple[list[Grant], list[Pair]]:
     """(what to give or prolong, whom to take it from). `held`: (rule, contact) whose tag is the rule's now."""
     grants, losers = [], []
     for each in sorted(found, key=lambda each: each.last_at):
@@ -93,6 +98,7 @@ def held_by_rule(rules: Mapping[int, TagRule], contact_ids: set[int], *, at: dat
         Q(expires_at=None) | Q(expires_at__gt=at),
         contact_id__in=contact_ids,
         rule_id__in=letting_go,
+        tag_id=F("rule__tag_id"),  # a rule may have given another tag once
         source=ContactTag.Source.RULE,
     )
     return set(rows.values_list("rule_id", "contact_id"))

@@ -14,8 +14,10 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from contacts.models import Contact
+from scrm.lib import retries
 from scrm.lib.errors import Conflict, found
-from tagging import giving
+from tagging import exclusion, giving, groups
+from tagging.grants import Grant, Pair
 from tagging.models import ContactTag, TagRule, TagRun
 from tagging.rules import interests, reacting, rules, spells
 from tagging.rules.measures import Measured, Range, thresholds
@@ -32,10 +34,13 @@ STEP = 2000
 class Change:
     """What a rule means for the contacts of a range."""
 
-    grants: list[giving.Grant]
-    losers: list[giving.Pair]
+    grants: list[Grant]
+    """those that stand: where another tag of an exclusive group prevails there is none"""
+    losers: list[Pair]
     given: int
     """of the grants: tags that are not there yet"""
+    replaced: int
+    """tags of an exclusive group that give way to the grants"""
 
 
 def begin(*, rule_id: int, kind: str, actor: Actor, at: datetime) -> TagRun:
@@ -92,6 +97,10 @@ def share(run: TagRun) -> float:
 
 def advance(*, brand_id: int, run_id: int, now: datetime) -> bool:
     """Do one range; whether there is more to do. Opens its own scope: a killed worker loses one range at most."""
+    return retries.until_done(lambda: _advance(brand_id, run_id, now=now))
+
+
+def _advance(brand_id: int, run_id: int, *, now: datetime) -> bool:
     with brand_scope(brand_id):
         run = TagRun.objects.select_for_update(of=("self",)).filter(pk=run_id, finished_at=None).first()
         if run is None:
@@ -120,21 +129,20 @@ def _do(run: TagRun, part: Range, *, now: datetime) -> dict[str, int]:
     if run.kind == Kind.LIFECYCLE:
         # Everybody's first stage, and what the changed rules make of them, is history and no news.
         return {"changed": spells.look(between=(part.first, part.last), at=now, cause=spells.Cause.RULES)}
+    if run.kind == Kind.EXCLUSION:
+        return {"taken": groups.settle(name=run.rule_fields["group"], between=(part.first, part.last), at=now)}
     if run.rule_id is None:
         raise ValueError(f"run {run.pk} has no rule")
     rule = found(TagRule.objects.select_related("tag").filter(pk=run.rule_id))
     if run.kind == Kind.APPLY and _frozen(rule) != run.rule_fields:
         return {"skipped": 1}
     change = changes_of(rule, part, at=run.at)
+    given, taken = change.given, len(change.losers)
     if run.kind == Kind.APPLY:
-        given = giving.give(grants=change.grants, source=ContactTag.Source.RULE, at=now)
-        taken = giving.take(pairs=change.losers, source=ContactTag.Source.RULE, at=now)
-        return {"given": len(given), "taken": len(taken), "kept": len(change.grants) - len(given)}
-    return {
-        "given": change.given,
-        "taken": len(change.losers),
-        "kept": len(change.grants) - change.given,
-    }
+        lasting = [grant for grant in change.grants if grant.expires_at is None or grant.expires_at > now]
+        done = giving.change(grants=lasting, losers=change.losers, source=ContactTag.Source.RULE, at=now)
+        given, taken = len(done[0]), len(done[1])
+    return {"given": given, "taken": taken, "kept": len(change.grants) - given, "replaced": change.replaced}
 
 
 def changes_of(rule: TagRule, part: Range, *, at: datetime) -> Change:
@@ -147,7 +155,9 @@ def changes_of(rule: TagRule, part: Range, *, at: datetime) -> Change:
         # Who has the tag of the rule and not one event of it in the window.
         losers += [(contact_id, rule.tag_id) for contact_id in held - {each.contact_id for each in seen}]
     has = set(_live(rule, part, at=at).values_list("contact_id", flat=True))
-    return Change(grants, losers, sum(grant.contact_id not in has for grant in grants))
+    ways = exclusion.ways([rule.tag])
+    standing, put_out = exclusion.settled(grants, tags={rule.tag_id: rule.tag}, ways=ways, is_rule=True, at=at)
+    return Change(standing, losers, sum(grant.contact_id not in has for grant in standing), len(put_out))
 
 
 def _measured(rule: TagRule, part: Range, *, at: datetime) -> list[Measured]:

@@ -15,9 +15,9 @@ from events import log
 from events.models import ReactorCursor
 from events.reactors import Batch, EventRow
 from scrm.lib.errors import Invalid
-from tagging import expiry, tags
+from tagging import expiry, of_contact, tags
 from tagging.models import ContactTag, InterestScore
-from tagging.rules import interests, rules
+from tagging.rules import interests, rules, scoring
 from tagging.segments import segments
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
@@ -73,8 +73,8 @@ def test_a_score_is_the_formula(orchard):
     assert score == pytest.approx(math.log(3) / 2 + 3 / math.sqrt(2) + math.log(1.5))
     assert top == [str(UUID(int=n)) for n in (2, 1, 3)]
     with brand_scope(orchard.brand.id):
-        ((row, later),) = interests.top_of(orchard.ids[0], at=NOON + HALF)
-    assert (row.key, later) == ("婴童", pytest.approx(score / 2))
+        (later,) = of_contact.drawn_to(orchard.ids[0], at=NOON + HALF)["category"]
+    assert (later.key, later.score) == ("婴童", pytest.approx(score / 2))
 
 
 TYPES = st.sampled_from(["product_view", "add_cart", "order_paid", "sign_in"])
@@ -91,7 +91,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(events=EVENTS, cuts=st.lists(st.integers(0, 25), max_size=4))
 def test_step_by_step_in_any_order_is_what_the_log_says(orchard, events, cuts):
     with brand_scope(orchard.brand.id):
@@ -159,10 +159,10 @@ def test_a_merge_adds_up_what_both_looked_at(orchard):
 
 def test_other_weights_by_the_brand(orchard):
     with brand_scope(orchard.brand.id):
-        interests.set_policy(half_life_days=1, weights={"search": 2, "product_view": 1}, actor=SYSTEM, at=NOON)
+        scoring.set_policy(half_life_days=1, weights={"search": 2, "product_view": 1}, actor=SYSTEM, at=NOON)
         assert interests.wanted_types() >= {"search", "product_view"}
         for wrong in ({"half_life_days": 0, "weights": {"search": 1}}, {"half_life_days": 7, "weights": {"nix": 1}}):
             with pytest.raises(Invalid):
-                interests.set_policy(actor=SYSTEM, at=NOON, **wrong)
+                scoring.set_policy(actor=SYSTEM, at=NOON, **wrong)
     write(orchard, [event(1, days=1), event(2, days=0)])
     assert kept(orchard)[orchard.ids[0], "婴童"][0] == pytest.approx(1.5 * math.log(3))

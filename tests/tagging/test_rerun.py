@@ -56,7 +56,7 @@ def test_a_preview_counts_and_changes_nothing(orchard):
     before = orchard.ids[2]
     run = begin(orchard, "preview")
     rerun.run_to_end(brand_id=orchard.brand.id, run_id=run, now=NOON)
-    assert state(orchard, run) == ({"given": 2, "taken": 1, "kept": 0}, True, {before})
+    assert state(orchard, run) == ({"given": 2, "taken": 1, "kept": 0, "replaced": 0}, True, {before})
 
 
 def test_an_application_does_what_the_preview_said_and_goes_on_where_it_stopped(orchard):
@@ -78,7 +78,7 @@ def test_an_application_does_what_the_preview_said_and_goes_on_where_it_stopped(
 
     again = begin(orchard, "preview")
     rerun.run_to_end(brand_id=orchard.brand.id, run_id=again, now=NOON)
-    assert state(orchard, again)[0] == {"given": 0, "taken": 0, "kept": 2}
+    assert state(orchard, again)[0] == {"given": 0, "taken": 0, "kept": 2, "replaced": 0}
 
 
 def test_no_application_without_a_preview_of_the_rule_as_it_is(orchard):

@@ -14,7 +14,7 @@ from events.models import ReactorCursor
 from events.reactors import Batch, EventRow
 from tagging import tags
 from tagging.models import ContactTag, TagRule
-from tagging.rules import interests, reacting, rerun
+from tagging.rules import interests, reacting, rerun, scoring
 from tenants.actors import SYSTEM
 from tenants.models import ApiKey
 from tenants.scope import brand_scope
@@ -78,7 +78,7 @@ def test_a_rule_is_made_previewed_and_taken_over_history(shop):
     assert (again.status_code, again.json()["code"]) == (409, "tagging.run_exists")
     done = run_to_end(shop, preview.json()["id"])
     assert (done["result"], done["share"], done["finished_at"] is not None) == (
-        {"given": 1, "taken": 0, "kept": 0},
+        {"given": 1, "taken": 0, "kept": 0, "replaced": 0},
         1,
         True,
     )
@@ -179,6 +179,8 @@ def test_tags_of_a_group_exclude_each_other(shop):
     assert answer.status_code == 200, answer.content.decode()
     (group,) = shop.alice.api("GET", "/api/v1/tag-groups").json()["items"]
     assert (group["exclusive"], [tag["name"] for tag in group["tags"]]) == ("priority", ["家纺", "婴童"])
+    (run,) = shop.alice.api("GET", "/api/v1/tag-runs").json()["items"]
+    assert (run["kind"], run_to_end(shop, run["id"])["result"]) == ("exclusion", {"taken": 1})
     (had,) = shop.alice.api("GET", f"/api/v1/contacts/{shop.keen}/tags").json()["items"]
     assert had["tag"]["name"] == "家纺"
 
@@ -192,7 +194,7 @@ def test_tags_of_a_group_exclude_each_other(shop):
 
 def test_interest_is_reckoned_by_the_brands_weights(shop):
     usual = shop.alice.api("GET", "/api/v1/interests/policy").json()
-    assert (usual["half_life_days"], usual["weights"], usual["is_own"]) == (14, dict(interests.WEIGHTS), False)
+    assert (usual["half_life_days"], usual["weights"], usual["is_own"]) == (14, dict(scoring.WEIGHTS), False)
     refused = shop.alice.api("PUT", "/api/v1/interests/policy", {"half_life_days": 0, "weights": {"nix": 1}})
     assert [error["field"] for error in refused.json()["errors"]] == ["half_life_days", "weights.nix"]
 

@@ -8,9 +8,9 @@ import pytest
 from events import log, reactors
 from events.models import Event, ReactorCursor
 from scrm.lib.errors import Invalid
-from tagging import exclusion, expiry, tags
+from tagging import expiry, groups, tags
 from tagging.models import ContactTag
-from tagging.rules import rules
+from tagging.rules import rerun, rules
 from tagging.segments import segments
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
@@ -147,7 +147,10 @@ def test_one_thing_after_another(orchard):
 
 def exclusive(cast, way):
     with brand_scope(cast.brand.id):
-        return exclusion.set_group(name="热度", exclusive=way, actor=SYSTEM, at=NOON)
+        groups.set_group(name="热度", exclusive=way, actor=SYSTEM, at=NOON)
+        runs = [run.pk for run in rerun.open_runs()]
+    for run in runs:
+        rerun.run_to_end(brand_id=cast.brand.id, run_id=run, now=NOON)
 
 
 def test_the_latest_of_a_group_puts_out_the_other_and_says_so(orchard):
