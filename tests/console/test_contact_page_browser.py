@@ -37,9 +37,24 @@ def test_the_whole_page_at_both_widths(page, server, live_cast):
     page.wait_for_function(f"document.querySelectorAll('#timeline .o-time > li:not(.day)').length > {shown}")
     page.click(".o-tab:has-text('好友与群')")
     page.wait_for_selector("#timeline :text('加入客户群 · 静安妈妈群')")
+    assert page.inner_text("#points-now") == "200"
+    page.click("button:has-text('打标签')")
+    page.wait_for_selector("text=没有别的标签可打")
     look(page, "contact-page")
 
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     look(page, "contact-page-narrow")
+    page.context.add_cookies([{"name": "django_language", "value": "en", "url": server}])
+    for width in (390, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.reload()
+        page.wait_for_selector("#timeline .o-time")
+        page.wait_for_selector("text=NO-2026-001")
+        page.wait_for_selector("#losses")
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        tabs = page.locator("#timeline .o-tabs")
+        assert "Friends" in tabs.inner_text()
+        assert tabs.evaluate("tabs => tabs.scrollWidth - tabs.clientWidth") == 0
+        look(page, f"contact-page-en-{width}")
     assert wrong == []
