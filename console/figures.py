@@ -62,12 +62,12 @@ class Cockpit:
 
 def brand_row(*, brand: Brand, at: datetime) -> BrandRow:
     """The brand's line in the overview. Scoped."""
-    return _kept("row", brand, lambda: _brand_row(at))
+    return kept("row", brand, lambda: _brand_row(at))
 
 
 def cockpit(*, brand: Brand, at: datetime) -> Cockpit:
     """The cockpit's figures. Scoped."""
-    return _kept("cockpit", brand, lambda: _cockpit(brand, at))
+    return kept("cockpit", brand, lambda: _cockpit(brand, at))
 
 
 def _brand_row(at: datetime) -> BrandRow:
@@ -177,7 +177,8 @@ def _one(sql: str, given: dict[str, Any]) -> tuple[Any, ...]:
     return _rows(sql, given)[0]
 
 
-def _kept(what: str, brand: Brand, make: Callable[[], T]) -> T:
+def kept(what: str, brand: Brand, make: Callable[[], T]) -> T:
+    """What `make` gives, asked once a minute per brand."""
     # The time of its making tells the brand from one of the same number in another database on the same Redis.
     key = f"figures:{what}:{brand.pk}:{brand.created_at.timestamp()}"
     found = cache.get(key)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Max, Min, Q, QuerySet
 
 from campaigns.models import Batch, Channel, Delivery, DeliveryStatus, GroupDelivery, LeftOut, Push
 from campaigns.reasons import Reason
@@ -81,20 +81,28 @@ def rows_of(push: Push) -> QuerySet[Any]:
 
 
 def outcome(push: Push) -> Outcome:
-    """The figures of the push. Three aggregates over the push's own rows."""
-    rows = rows_of(push)
+    """The figures of the push. One aggregate over its deliveries and one over its batches."""
     counts: dict[str, int] = {}
     left_out = []
-    for line in rows.values("status", "reason").annotate(n=Count("*")):
-        counts[line["status"]] = counts.get(line["status"], 0) + line["n"]
-        if line["status"] in (S.SUPPRESSED, S.FAILED, S.UNCONFIRMED, S.CANCELLED):
-            left_out.append(Lacking(line["status"], line["reason"], line["n"]))
-    merged = {} if push.channel == Channel.GROUP else _merged(push)
-    batches = Batch.objects.filter(push=push)
-    by_status = {line["status"]: line["n"] for line in batches.values("status").annotate(n=Count("pk"))}
-    times = batches.filter(status=Batch.Status.CREATED).order_by("poll_due_at").values_list("poll_due_at", flat=True)
-    polled = batches.filter(polled_at__isnull=False).order_by("-polled_at").values_list("polled_at", flat=True)
-    confirmed = rows.filter(batch__confirmed_at__isnull=False, status__in=HANDED).count()
+    confirmed = contaminated = not_compared = 0
+    for line in _delivery_lines(push):
+        status, number = line["status"], line["n"]
+        counts[status] = counts.get(status, 0) + number
+        if status in (S.SUPPRESSED, S.FAILED, S.UNCONFIRMED, S.CANCELLED):
+            left_out.append(Lacking(status, line["reason"], number))
+        if status in HANDED:
+            confirmed += line["confirmed"]
+        contaminated += line.get("contaminated", 0)
+        if status == S.HOLDOUT:
+            not_compared += line.get("not_compared", 0)
+    batches = Batch.objects.filter(push=push).values("status")
+    lines = batches.annotate(
+        n=Count("pk"),
+        confirmed=Count("pk", filter=Q(confirmed_at__isnull=False)),
+        next_poll=Min("poll_due_at", filter=Q(status=Batch.Status.CREATED)),
+        last_poll=Max("polled_at"),
+    )
+    by_status = {line["status"]: line for line in lines}
     return Outcome(
         counts=counts,
         total=sum(counts.values()),
@@ -102,23 +110,27 @@ def outcome(push: Push) -> Outcome:
         handed=sum(counts.get(status, 0) for status in HANDED),
         delivered=counts.get(S.DELIVERED, 0),
         confirmed=max(confirmed, counts.get(S.DELIVERED, 0)),
-        holdout=counts.get(S.HOLDOUT, 0) - merged.get("holdout", 0),
-        contaminated=merged.get("contaminated", 0),
+        holdout=counts.get(S.HOLDOUT, 0) - not_compared,
+        contaminated=contaminated,
         left_out=sorted(left_out, key=lambda line: -line.count),
-        batches=by_status,
-        batches_confirmed=batches.filter(confirmed_at__isnull=False).count(),
-        batches_all=sum(by_status.values()),
-        next_poll=times.first(),
-        last_poll=polled.first(),
+        batches={status: line["n"] for status, line in by_status.items()},
+        batches_confirmed=sum(line["confirmed"] for line in by_status.values()),
+        batches_all=sum(line["n"] for line in by_status.values()),
+        next_poll=min((at for line in by_status.values() if (at := line["next_poll"])), default=None),
+        last_poll=max((at for line in by_status.values() if (at := line["last_poll"])), default=None),
     )
 
 
-def _merged(push: Push) -> dict[str, int]:
-    """Rows that merges of contacts took out of comparisons: `contaminated` people, and control group rows."""
-    rows = Delivery.objects.filter(push=push).exclude(left_out="")
-    return rows.aggregate(
+def _delivery_lines(push: Push) -> QuerySet[Any, dict[str, Any]]:
+    """Deliveries by status and reason, with how many of them the guide has confirmed. Of contacts also whom merges took
+    out of comparisons: `contaminated` people, and all that are `not_compared`."""
+    lines = rows_of(push).values("status", "reason")
+    lines = lines.annotate(n=Count("*"), confirmed=Count("status", filter=Q(batch__confirmed_at__isnull=False)))
+    if push.channel == Channel.GROUP:
+        return lines
+    return lines.annotate(
         contaminated=Count("status", filter=Q(left_out=LeftOut.CONTAMINATED)),
-        holdout=Count("status", filter=Q(status=S.HOLDOUT)),
+        not_compared=Count("status", filter=~Q(left_out="")),
     )
 
 

@@ -23,6 +23,7 @@ def cockpit(request: BrandRequest) -> HttpResponse:
         return HttpResponse(status=302, headers={"Location": reverse("admin:contacts")})
     now = timezone.now()
     shown = figures.cockpit(brand=request.brand, at=now)
+    corps = list(Corp.objects.order_by("pk"))
     context = {
         "shown": shown,
         "row": shown.row,
@@ -34,8 +35,8 @@ def cockpit(request: BrandRequest) -> HttpResponse:
             bars={"delivered"},
         ),
         "touched": [(_touches(key), count) for key, count in shown.touched.items()],
-        "todo": _todo(),
-        "setup": not Corp.objects.exists(),
+        "todo": _todo(corps),
+        "setup": not corps,
         "pushes": Push.objects.filter(sop_version=None).select_related("segment").order_by("-id")[:6],
     }
     return render(request, "cockpit.html", context, title=_("驾驶舱"))
@@ -61,13 +62,13 @@ def _touches(key: str) -> str:
     return ngettext("%(n)d 次", "%(n)d 次", int(key)) % {"n": int(key)}
 
 
-def _todo() -> list[dict[str, Any]]:
+def _todo(corps: list[Corp]) -> list[dict[str, Any]]:
     """What waits for a person, the most harmful first; each with one verb. A few indexed look-ups."""
     todo: list[dict[str, Any]] = []
     for push_id, name in _pushes_with("unknown"):
         text = _("推送「%(name)s」有批次状态未明，正在向企业微信核对，不会重发") % {"name": name}
         todo.append(_line("unknown", "help", text, reverse("admin:push", args=[push_id]), _("查看")))
-    for corp in Corp.objects.exclude(trouble_code=""):
+    for corp in (corp for corp in corps if corp.trouble_code):
         text = _("企业「%(name)s」的接入需要处理") % {"name": corp.name}
         todo.append(
             _line("failed", "error", text, reverse("admin:corp", args=[corp.pk]), _("去处理"), corp.trouble_text)

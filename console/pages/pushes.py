@@ -13,7 +13,7 @@ from campaigns.contents import media_use
 from campaigns.models import Push, Reminder, Variant
 from campaigns.planning import forecast
 from campaigns.pushes import pushes, release
-from console import composer, outcomes
+from console import composer, figures, outcomes
 from console.keyset import page_of
 from console.numbers import whole
 from console.site import BrandRequest, need, page, part, render, told, told_problem
@@ -32,6 +32,8 @@ TABS: dict[str, tuple[str, ...]] = {
     "over": (Status.DONE, Status.CANCELLED, Status.FAILED),
 }
 TYPED_ABOVE = 1000
+QUICK_SECONDS, CALM_SECONDS = 3, 10
+"""how often the result renews itself: while something is about to happen, and while guides take their time"""
 MOVING = (Status.SCHEDULED, Status.PLANNING, Status.SENDING)
 
 
@@ -71,7 +73,7 @@ def push_page(request: BrandRequest, push_id: int) -> HttpResponse:
         return _compose(request, push, composer.form_of(push, zone=request.brand.timezone))
     if request.method == "POST":
         raise errors.Conflict(_("推送已不是草稿，不能修改。"), remedy=_("请先撤回。"), code="campaigns.not_draft")
-    return render(request, "push.html", _result(push), title=push.name)
+    return render(request, "push.html", _result(request, push), title=push.name)
 
 
 @page("pushes/<int:push_id>/progress/", name="push-progress", needs=READ)
@@ -82,7 +84,7 @@ def progress(request: BrandRequest, push_id: int) -> HttpResponse:
         response = HttpResponse(status=200)
         response["HX-Redirect"] = reverse("admin:push", args=[push_id])
         return response
-    return part(request, "push_result.html", _result(push))
+    return part(request, "push_result.html", _result(request, push))
 
 
 @page("pushes/<int:push_id>/forecast/", name="push-forecast", needs=READ)
@@ -216,22 +218,30 @@ def _forecast(push: Push, expected: forecast.Forecast) -> dict[str, Any]:
     }
 
 
-def _result(push: Push) -> dict[str, Any]:
+def _result(request: BrandRequest, push: Push) -> dict[str, Any]:
     shown = outcomes.outcome(push)
     top = max(shown.planned, 1)
+    reminder = _reminder(push)
+    is_quick = push.status != Status.SENDING or (reminder is not None and not reminder["row"].done_at)
     return {
         "push": push,
         "shown": shown,
         "top": top,
-        "after": outcomes.after(push) if shown.delivered else None,
+        "after": _after(request, push) if shown.delivered else None,
         "per_guide": outcomes.per_guide(push),
         "per_variant": outcomes.per_variant(push),
         "said": _said(push),
         "moving": push.status in MOVING,
         "now": timezone.now(),
         "recallable": push.status == Status.SCHEDULED,
-        "reminder": _reminder(push),
+        "reminder": reminder,
+        "seconds": QUICK_SECONDS if is_quick else CALM_SECONDS,
     }
+
+
+def _after(request: BrandRequest, push: Push) -> outcomes.After | None:
+    """What followed, read out of the behaviour log: not more often than once a minute."""
+    return figures.kept(f"after:{push.pk}", request.brand, lambda: outcomes.after(push))
 
 
 def _reminder(push: Push) -> dict[str, Any] | None:
