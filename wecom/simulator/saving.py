@@ -99,7 +99,8 @@ def _write(engine: Engine, path: Path) -> None:
     snapshot.mark_of(path).touch()
     temporary = path.with_name(f"{path.name}.tmp")
     with gzip.open(temporary, "wt", encoding="utf-8", compresslevel=1) as file:
-        file.write(snapshot.dump(engine))
+        for piece in snapshot.pieces(engine):
+            file.write(piece)
     os.replace(temporary, path)
 
 

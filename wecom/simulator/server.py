@@ -93,6 +93,7 @@ def run(
     stopped_at: float | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT. Prints `listening on http://HOST:PORT` when ready. Returns the exit status."""
+    gc.disable()  # what is made now stays: to walk it again and again would double the time
     try:
         engine = make_engine(
             seed=seed,
@@ -106,9 +107,9 @@ def run(
         )
     except snapshot.Unreadable as error:
         return _fail(f"cannot read the snapshot: {error}; remove the file to begin a new world")
-    gc.collect()
-    gc.freeze()  # the world is large and stays: no collection needs to walk it again
+    gc.freeze()  # nor does any later collection
     gc.set_threshold(*GC_THRESHOLDS)
+    gc.enable()
     try:
         asyncio.run(_serve(engine, host=host, port=port, path=snapshot_path, exit_with_stdin=exit_with_stdin))
     except OSError as error:

@@ -9,7 +9,8 @@ import base64
 import dataclasses
 import gzip
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ NO_ROWS: dict[str, Any] = {"fields": [], "rows": []}  # of a table that an older
 # When the simulator that used the file was killed, what it made after the last save is forgotten, but its ids are not
 # ours to give again: whoever heard them keeps them.
 IDS_SKIPPED = 100_000
+ROWS_AT_ONCE = 5000
 Record = TypeVar("Record")
 
 SIMPLE_TABLES: list[tuple[str, type[Any], str]] = [
@@ -70,8 +72,8 @@ def in_use(path: Path) -> bool:
     return mark_of(path).exists()
 
 
-def dump(engine: Engine) -> str:
-    """The whole state as JSON text."""
+def pieces(engine: Engine) -> Iterator[str]:
+    """The whole state as JSON text, piece by piece: a large world is never there twice."""
     state = {
         "version": VERSION,
         "seed": engine.world.seed,
@@ -80,13 +82,16 @@ def dump(engine: Engine) -> str:
         "switches": dataclasses.asdict(engine.switches),
         "draws": [engine.rng.getstate(), engine.outbound.rng.getstate()],
         "agenda": engine.agenda.heap,
-        "corps": [_dump_corp(corp) for corp in engine.world.corps.values()],
         "suites": engine.suites.dump(),
         "mini_programs": engine.logins.dump(),
-        "journal": _table(Row, engine.journal.rows),
         "contents": engine.journal.contents,
+        "journal": _Table(Row, engine.journal.rows),
     }
-    return json.dumps(state, ensure_ascii=False, separators=(",", ":"))
+    for number, corp in enumerate(engine.world.corps.values()):
+        yield ("," if number else '{"corps":[')
+        yield from _object(_dump_corp(corp))
+    yield "],"
+    yield from islice(_object(state), 1, None)  # the brace that opens it is there already
 
 
 def read(path: Path) -> Engine:
@@ -118,8 +123,8 @@ def read(path: Path) -> Engine:
 
 
 def _dump_corp(corp: w.Corp) -> dict[str, Any]:
-    tables = {name: _table(kind, getattr(corp, name).values()) for name, kind, _ in SIMPLE_TABLES}
-    media = _table(w.Media, corp.media.values(), skip="content")
+    tables = {name: _Table(kind, getattr(corp, name).values()) for name, kind, _ in SIMPLE_TABLES}
+    media = _Table(w.Media, corp.media.values(), skip="content")
     groups, tasks, moments = corp.groups.values(), corp.mass_tasks.values(), corp.moments.values()
     return {
         "corpid": corp.corpid,
@@ -129,20 +134,20 @@ def _dump_corp(corp: w.Corp) -> dict[str, Any]:
         "serial": corp.serial,
         **{name: getattr(corp, name) for name in PLAIN},
         "callback": dataclasses.asdict(corp.callback) if corp.callback else None,
-        "apps": _table(w.App, corp.apps),
-        "members": _table(w.Member, corp.members.values()),
-        "customers": _table(w.Customer, corp.customers.values()),
-        "follows": _table(w.Follow, (each for mine in corp.follows_of.values() for each in mine.values())),
-        "groups": _table(w.Group, groups, skip="members"),
-        "group_members": [[each.chat_id, _table(w.GroupMember, each.members.values())] for each in groups],
-        "mass_tasks": _table(sends.MassTask, tasks, skip="members"),
-        "member_sends": _table(sends.MemberSend, (send for task in tasks for send in task.members.values())),
-        "moments": _table(sends.Moment, moments, skip="members"),
-        "moment_sends": _table(sends.MomentSend, (send for each in moments for send in each.members.values())),
+        "apps": _Table(w.App, corp.apps),
+        "members": _Table(w.Member, corp.members.values()),
+        "customers": _Table(w.Customer, corp.customers.values()),
+        "follows": _Table(w.Follow, (each for mine in corp.follows_of.values() for each in mine.values())),
+        "groups": _Table(w.Group, groups, skip="members"),
+        "group_members": [[each.chat_id, _Table(w.GroupMember, each.members.values()).plain()] for each in groups],
+        "mass_tasks": _Table(sends.MassTask, tasks, skip="members"),
+        "member_sends": _Table(sends.MemberSend, (send for task in tasks for send in task.members.values())),
+        "moments": _Table(sends.Moment, moments, skip="members"),
+        "moment_sends": _Table(sends.MomentSend, (send for each in moments for send in each.members.values())),
         "media": media,
         "media_contents": [base64.b64encode(each.content).decode() for each in corp.media.values()],
-        "transfers": _table(r.Transfer, corp.transfers.values()),
-        **{name: _table(kind, getattr(corp, name)) for name, kind in LISTS},
+        "transfers": _Table(r.Transfer, corp.transfers.values()),
+        **{name: _Table(kind, getattr(corp, name)) for name, kind in LISTS},
         **tables,
     }
 
@@ -183,10 +188,53 @@ def _load_corp(state: dict[str, Any], *, ids_skipped: int) -> w.Corp:
     return corp
 
 
-def _table(kind: type[Any], records: Iterable[Any], *, skip: str = "") -> dict[str, Any]:
-    fields = [each.name for each in dataclasses.fields(kind) if each.name != skip]
-    values = attrgetter(*fields)
-    return {"fields": fields, "rows": [values(record) for record in records]}
+@dataclasses.dataclass(frozen=True)
+class _Table:
+    """Records of one kind, written as {"fields": […], "rows": [[…], …]}."""
+
+    kind: type[Any]
+    records: Iterable[Any]
+    skip: str = ""
+
+    @property
+    def fields(self) -> list[str]:
+        """The names of what a row holds."""
+        return [each.name for each in dataclasses.fields(self.kind) if each.name != self.skip]
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """A row per record."""
+        return map(attrgetter(*self.fields), self.records)
+
+    def plain(self) -> dict[str, Any]:
+        """The same within another value."""
+        return {"fields": self.fields, "rows": list(self.rows())}
+
+    def pieces(self) -> Iterator[str]:
+        """The text, some rows at a time."""
+        yield f'{{"fields":{_text(self.fields)},"rows":['
+        rows, comma = self.rows(), ""
+        while some := list(islice(rows, ROWS_AT_ONCE)):
+            yield comma + _text(some)[1:-1]
+            comma = ","
+        yield "]}"
+
+
+def _object(fields: dict[str, Any]) -> Iterator[str]:
+    """A JSON object whose values may be tables; the brace that opens it is a piece of its own."""
+    yield "{"
+    comma = ""
+    for name, value in fields.items():
+        yield f"{comma}{_text(name)}:"
+        comma = ","
+        if isinstance(value, _Table):
+            yield from value.pieces()
+        else:
+            yield _text(value)
+    yield "}"
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _records(kind: type[Record], table: dict[str, Any]) -> list[Record]:
