@@ -5,6 +5,7 @@ comes from tagging's catalogue. A leaf that no sentence can say whole is shown i
 "kept"), so that opening a segment never changes it."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,13 +13,18 @@ from typing import Any
 from django.http import QueryDict
 
 from console import builder_controls, builder_kinds, builder_leaves
+from console.numbers import whole
 from scrm.lib.errors import FieldError, Invalid
 from tagging.language import compiler, readable
 from tagging.language.conditions import Names
 
 MOST_ROWS = 60
 MOST_TEXT = 20_000
+MOST_NUMBER = 9_999
+MOST_NESTED = 10
+"""groups inside each other in a form; older trees have up to 8"""
 GROUP, KEPT = "group", "kept"
+_ROW_KEY = re.compile(r"c([0-9]{1,4})\.")
 
 
 @dataclass(slots=True)
@@ -59,14 +65,14 @@ class Form:
 
 def read(data: QueryDict) -> Form:
     """The rows out of a submitted form: fields are `c<number>.<name>`, in the order of the page."""
-    numbers = list(dict.fromkeys(int(key[1:].split(".")[0]) for key in data if _is_row_key(key)))
+    numbers = list(dict.fromkeys(int(found[1]) for key in data if (found := _ROW_KEY.match(key))))
     rows = []
     for number in numbers[:MOST_ROWS]:
         prefix = f"c{number}."
         values = {key[len(prefix) :]: data.get(key, "").strip() for key in data if key.startswith(prefix)}
         kind, inside = values.pop("kind", ""), values.pop("in", "0")
         if kind:
-            rows.append(Row(number, kind, int(inside) if inside.isdigit() and len(inside) < 6 else 0, values))
+            rows.append(Row(number, kind, whole(inside, most=MOST_NUMBER) or 0, values))
     return Form(_rooted(rows), data.get("joiner", "") if data.get("joiner") in compiler.GROUPS else "all")
 
 
@@ -90,17 +96,12 @@ def show_errors(errors: Sequence[FieldError], places: Mapping[str, Row]) -> list
     return rest
 
 
-def _is_row_key(key: str) -> bool:
-    head, dot, _rest = key.partition(".")
-    return bool(dot) and head[:1] == "c" and head[1:].isdigit() and len(head) < 6
-
-
 def _rooted(rows: list[Row]) -> list[Row]:
-    """A row whose group is not there, or stands in itself, goes to the whole: a form is somebody's text."""
+    """A row whose group is not there, stands in itself or too deep, goes to the whole: a form is somebody's text."""
     groups = {row.number: row for row in rows if row.kind == GROUP}
     for row in rows:
         seen, above = {row.number}, row.inside
-        while above in groups and above not in seen:
+        while above in groups and above not in seen and len(seen) <= MOST_NESTED:
             seen.add(above)
             above = groups[above].inside
         if above != 0:
@@ -128,7 +129,7 @@ def _children(form: Form, group: int, path: str, places: dict[str, Row]) -> Iter
 def _kept(row: Row) -> Any:
     try:
         return json.loads(row.get("json")[:MOST_TEXT])
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"kind": row.get("json")[:40]}
 
 

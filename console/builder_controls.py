@@ -6,10 +6,20 @@ from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
+from django.utils.translation import pgettext, pgettext_lazy
 
-from console.builder_kinds import FILTERS, LONGEST_SEQUENCE, NO_WINDOW, has_window, is_money, profile_field
-from tagging.language import conditions, event_filter, windows
+from console.builder_kinds import (
+    LONGEST_SEQUENCE,
+    NO_WINDOW,
+    Filter,
+    filtered,
+    filters_of,
+    has_window,
+    is_money,
+    profile_field,
+    props_of,
+)
+from tagging.language import conditions, event_filter, event_types, windows
 from tagging.language.params import REFERENCES, Param
 
 Control = dict[str, Any]
@@ -29,7 +39,11 @@ LAYOUT: dict[str, tuple[str, ...]] = {
     "journey": ("op", "sop_id", "state"),
     "segment": ("op", "segment_id"),
     "tier": ("op", "tier", "window"),
+    "stage": ("stage", "window"),
 }
+FEW_FILTERS = 4
+"""more are folded away"""
+YES_NO = (("1", pgettext_lazy("value", "是")), ("0", pgettext_lazy("value", "否")))
 
 
 def controls(kind: str, said: dict[str, str], offered: Mapping[str, Any]) -> list[Control]:
@@ -39,14 +53,15 @@ def controls(kind: str, said: dict[str, str], offered: Mapping[str, Any]) -> lis
         return []
     if kind == "profile":
         return _profile_controls(said)
+    if kind == "event":
+        _settle_event(said)
     known = {param.name: param for param in condition.params}
     made: list[Control] = []
     for name in LAYOUT.get(kind) or [name for name in known if name not in windows.NAMES or not has_window(condition)]:
         if name == "window":
             made.append(_window_control(said, offered, required=kind == "event_recency", since="since_event" in known))
         elif name == "where":
-            event = "order_paid" if kind == "order" else said.get("event", "")
-            made += _filter_controls(event, said, offered)
+            made += _filter_controls(filtered(kind, said), said)
         elif name == "steps":
             made += _step_controls(said, offered)
         elif name == "then":
@@ -61,7 +76,28 @@ def _is_idle(kind: str, name: str, said: Mapping[str, str]) -> bool:
     aged = said.get("measure" if kind == "order" else "agg") in ("first", "last")
     if kind == "event" and name == "prop":
         return said.get("agg", "count") == "count"
+    if name == "value":
+        return said.get("op") in event_filter.PRESENCE
     return name == "unit" and not (aged and not said.get("prop"))
+
+
+def _settle_event(said: dict[str, str]) -> None:
+    """After another event or aggregate was chosen: a property and a comparison that there are."""
+    props = props_of(said)
+    if said.get("prop") not in props:
+        said["prop"] = "" if said.get("agg") in ("first", "last") else next(iter(props), "")
+    ops = _event_ops(said)
+    if said.get("op") not in ops:
+        said["op"], said["value"] = ops[0], ""
+
+
+def _event_ops(said: Mapping[str, str]) -> tuple[str, ...]:
+    """The comparisons that suit what the sentence "event" compares."""
+    if said.get("agg") not in ("first", "last"):
+        return ("gte", "gt", "eq", "ne", "lte", "lt", "between")
+    if not said.get("prop"):
+        return ("gt", "gte", "lt", "lte", "between")
+    return event_filter.OPS_OF[props_of(said).get(said["prop"], "any")]
 
 
 def _control(param: Param, kind: str, said: Mapping[str, str], offered: Mapping[str, Any]) -> Control:
@@ -72,29 +108,59 @@ def _control(param: Param, kind: str, said: Mapping[str, str], offered: Mapping[
         return {**made, "control": "select", "options": [*anyone, *rows] or [("", _("还没有可选的"))]}
     if param.type == "event":
         return {**made, "control": "select", "options": _events(offered), "redraw": True}
+    if kind == "event" and param.name in ("prop", "value"):
+        return made | (_prop_control(said) if param.name == "prop" else _value_control(said))
     if param.choices:
         optional = [] if param.required or param.default is not None else [("", _("不限"))]
         choices = _ops(param, kind, said)
-        redraw = param.name in ("agg", "measure")
+        redraw = param.name in ("agg", "measure") or (kind in ("event", "order") and param.name == "op")
         return {**made, "control": "select", "options": [*optional, *choices], "redraw": redraw}
     if param.name == "value" and is_money(kind, said):
-        return {**made, "control": "text", "unit": _("元")}
+        return {**made, "control": "text", "unit": _("元"), "hint": _pair_hint(said)}
+    if param.name == "value" and kind == "interest":
+        return {**made, "control": "text", "unit": _("分")}
     if param.type == "int" and said.get("op") != "between":
         # A number among choices says itself; one without a unit needs its name beside it.
         shown = param.name in ("within_hours", "silent_days", "days", "lo", "hi")
         return {**made, "control": "number", "least": param.minimum, "most": param.maximum, "shown": shown}
-    return {**made, "control": "text", "hint": _("不限") if not param.required and param.name != "value" else ""}
+    if param.name == "value":
+        return {**made, "control": "text", "hint": _pair_hint(said)}
+    hint = "" if param.required else _("二选一") if kind == "interest" else _("不限")
+    return {**made, "control": "text", "hint": hint, "shown": True}
+
+
+def _prop_control(said: Mapping[str, str]) -> Control:
+    """What the aggregate is over; of the first or last event also when it was."""
+    named = [(prop, event_types.spoken(prop, said.get("event", ""))) for prop in props_of(said)]
+    when = [("", _("发生的时间"))] if said.get("agg") in ("first", "last") else []
+    return {"control": "select", "options": [*when, *named] or [("", _("没有数字属性"))], "redraw": True}
+
+
+def _value_control(said: Mapping[str, str]) -> Control:
+    """What is compared with, as the property's type has it."""
+    prop = said.get("prop", "")
+    type_ = props_of(said).get(prop, "int") if said.get("agg") in ("first", "last") else "int"
+    if type_ == "bool":
+        return {"control": "select", "options": YES_NO}
+    if prop and prop == "amount_fen" and said.get("agg") != "distinct":
+        return {"control": "text", "unit": _("元"), "hint": _pair_hint(said)}
+    unit = event_types.unit_of(prop, said.get("event", "")) if prop and said.get("agg") != "distinct" else ""
+    return {"control": "text", "unit": unit or _counted(said), "hint": _pair_hint(said)}
+
+
+def _counted(said: Mapping[str, str]) -> str:
+    return {"count": _("次"), "distinct": _("个")}.get(said.get("agg") or "count", "")
+
+
+def _pair_hint(said: Mapping[str, str]) -> str:
+    return {"between": _("如 10–30"), "in": _("用顿号隔开"), "not_in": _("用顿号隔开")}.get(said.get("op", ""), "")
 
 
 def _ops(param: Param, kind: str, said: Mapping[str, str]) -> list[tuple[Any, Any]]:
     """The choices; of the general event's operators those that fit what is compared."""
     if kind == "event" and param.name == "op":
-        numeric = ("gte", "gt", "eq", "ne", "lte", "lt", "between")
-        aged = said.get("agg") in ("first", "last")
-        fits: tuple[str, ...] = ("gt", "gte", "lt", "lte", "between") if aged and not said.get("prop") else numeric
-        if aged and said.get("prop"):
-            fits = tuple(event_filter.OP_LABELS)
-        return [(key, label) for key, label in param.choices if key in fits]
+        labels = dict(param.choices)
+        return [(key, labels[key]) for key in _event_ops(said)]
     if kind == "order" and param.name == "op" and said.get("measure") in ("first", "last"):
         return [(key, label) for key, label in param.choices if key not in ("eq", "ne")]
     return list(param.choices)
@@ -168,22 +234,27 @@ def _window_control(said: Mapping[str, str], offered: Mapping[str, Any], *, requ
     }
 
 
-def _filter_controls(event: str, said: Mapping[str, str], offered: Mapping[str, Any]) -> list[Control]:
-    labels = {
-        "category": (_("类目"), "", _("不限")),
-        "product_id": (_("商品"), "", _("不限")),
-        "dwell_seconds": (_("停留 ≥"), _("秒"), "—"),
-        "amount_fen": (_("金额 ≥"), _("元"), "—"),
-    }
-    made = []
-    for prop in FILTERS:
-        if prop in offered["props"].get(event, ()):
-            label, unit, hint = labels[prop]
-            control = "number" if prop in ("dwell_seconds", "amount_fen") else "text"
-            value = said.get(f"where.{prop}", "")
-            field: Control = {"control": control, "name": f"where.{prop}", "label": label, "value": value}
-            made.append({**field, "unit": unit, "hint": hint, "shown": True, "least": 0, "most": ""})
-    return made
+def _filter_controls(event: str, said: Mapping[str, str]) -> list[Control]:
+    """Each property that can be filtered by; many of them folded away until one is used."""
+    made = [_filter_control(each, event, said) for each in filters_of(event)]
+    if len(made) <= FEW_FILTERS:
+        return made
+    used = sum(1 for each in made if each["value"])
+    return [{"control": "folded", "name": "where", "label": _("筛选"), "inner": made, "used": used}]
+
+
+def _filter_control(each: Filter, event: str, said: Mapping[str, str]) -> Control:
+    label, unit = event_types.spoken(each.prop, event), event_types.unit_of(each.prop, event)
+    made: Control = {"name": f"where.{each.prop}", "label": label, "value": said.get(f"where.{each.prop}", "")}
+    made |= {"unit": unit, "shown": True}
+    if each.type == "bool":
+        return made | {"control": "select", "options": [("", _("不限")), *YES_NO]}
+    if each.type == "text":
+        return made | {"control": "text", "hint": _("不限")}
+    made["label"] = f"{label} ≥"
+    if each.prop == "amount_fen":
+        return made | {"control": "text", "hint": "—", "unit": _("元")}
+    return made | {"control": "number", "hint": "—", "least": 0, "most": ""}
 
 
 def _step_controls(said: Mapping[str, str], offered: Mapping[str, Any]) -> list[Control]:

@@ -1,9 +1,10 @@
 """What the segment builder knows of the kinds of conditions, beside what tagging's catalogue says of them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from tagging.language import conditions, references
+from tagging.language import conditions, event_types, references
 from tagging.language.params import REFERENCES
 from tagging.segments import segments
 
@@ -19,6 +20,9 @@ FILTERS = {
     "dwell_seconds": "min_dwell_seconds",
     "amount_fen": "min_amount_fen",
 }
+UNASKED = {"order_no", "ref_page", "channel", "reason", "source", "state", "lost_by", "field", "from", "to"}
+UNASKED |= {"direction", "metric", "version", "add_way", "chat_id"}
+"""properties of the house's own types that hold codes: no sentence asks for them, nor for what ends in _id"""
 LONGEST_SEQUENCE = 3
 DEFAULTS: dict[str, dict[str, str]] = {
     "event_count": {"event": "product_view", "window": "days", "days": "30", "op": "gte", "value": "3"},
@@ -42,7 +46,7 @@ DEFAULTS: dict[str, dict[str, str]] = {
     "journey": {"state": "in", "op": "has"},
     "segment": {"op": "in"},
     "stage": {"window": NO_WINDOW},
-    "interest": {"op": "gte", "value": "300"},
+    "interest": {"op": "gte", "value": "3"},
 }
 NOT_SHOWN = {
     "tag": {"tag"},
@@ -84,4 +88,49 @@ def has_window(condition: conditions.Condition) -> bool:
 
 def is_money(kind: str, said: Mapping[str, Any]) -> bool:
     """Whether the value is an amount: fen in the leaf, yuan on the page."""
+    if kind == "event":
+        return said.get("prop") == "amount_fen" and said.get("agg") not in (None, "", "count", "distinct")
     return kind == "event_sum" or (kind == "order" and said.get("measure") in ("amount", "net", "average"))
+
+
+def is_in_hundredths(kind: str, said: Mapping[str, Any]) -> bool:
+    """Whether the leaf's value is a hundredth of what the page shows: fen, and hundredths of a point of interest."""
+    return kind == "interest" or is_money(kind, said)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A property by which the builder filters events."""
+
+    prop: str
+    key: str
+    """in `where`: the property, or `min_` and the property"""
+    type: str
+    """text, int or bool"""
+
+
+def filters_of(event: str) -> list[Filter]:
+    """What the builder offers to filter events of this type by: of a brand's own type all that it declared. Scoped."""
+    props, is_own = event_types.props_of(event) or {}, event.startswith("x_")
+    made = [Filter(prop, f"min_{prop}" if type_ == "int" else prop, type_) for prop, type_ in props.items()]
+    return [
+        each for each in made if (is_own or _is_asked(each.prop)) and (each.key == each.prop or each.key not in props)
+    ]
+
+
+def _is_asked(prop: str) -> bool:
+    return prop == "product_id" or not (prop in UNASKED or prop.endswith("_id"))
+
+
+def filtered(kind: str, said: Mapping[str, Any]) -> str:
+    """The type of event that a sentence's filters are about; of orders, paid ones."""
+    return "order_paid" if kind == "order" else str(said.get("event", ""))
+
+
+def props_of(said: Mapping[str, Any]) -> dict[str, str]:
+    """Property → type, of those that the aggregate of a sentence "event" can be over. Scoped."""
+    agg, props = said.get("agg") or "count", event_types.props_of(str(said.get("event", ""))) or {}
+    if agg == "count":
+        return {}
+    numbers = agg in ("sum", "avg", "min", "max")
+    return {prop: type_ for prop, type_ in props.items() if type_ == "int" or not numbers}

@@ -5,7 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from points.tiers.condition import REFERENCE, InTier
 from tagging.language import changes, compare, conditions, references, windows
@@ -133,11 +133,10 @@ class PointsExpiring(Condition):
 
     def sentence(self, leaf: Leaf, names: Names) -> str:
         """30 天内到期的积分 ≥ 1."""
-        return _("%(days)d 天内到期的积分 %(sign)s %(value)d") % {
-            "days": leaf["days"],
-            "sign": compare.SIGN_OF[leaf["op"]],
-            "value": leaf["value"],
-        }
+        said = ngettext(
+            "%(days)d 天内到期的积分 %(sign)s %(value)d", "%(days)d 天内到期的积分 %(sign)s %(value)d", leaf["days"]
+        )
+        return said % {"days": leaf["days"], "sign": compare.SIGN_OF[leaf["op"]], "value": leaf["value"]}
 
     def _with_lots(self, op: str, value: int, leaf: Leaf, frame: Frame) -> Sql:
         near = all_of([Sql("a.contact_id IS NOT NULL"), *frame.in_range("a.contact_id")])

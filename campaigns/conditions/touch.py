@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from campaigns.models import Channel, Enrolment, Push, Sop
 from contacts.activity import BY_THE_CONTACT
@@ -21,7 +21,7 @@ REPLY_HOURS = 72
 WHAT = (
     ("received", gettext_lazy("收到推送")),
     ("replied", gettext_lazy("收到推送后 72 小时内有互动（代理指标）")),
-    ("confirmed", gettext_lazy("导购确认了给他的推送")),
+    ("confirmed", gettext_lazy("导购确认了发给客户的推送")),
 )
 STATES = (
     ("in", gettext_lazy("在流程里")),
@@ -30,6 +30,13 @@ STATES = (
     ("exited", gettext_lazy("中途退出流程")),
     ("ever", gettext_lazy("进过流程")),
 )
+NOT_STATES = {
+    "in": gettext_lazy("不在流程里"),
+    "done": gettext_lazy("没有走完流程"),
+    "goal": gettext_lazy("没有达成流程目标"),
+    "exited": gettext_lazy("没有中途退出流程"),
+    "ever": gettext_lazy("没有进过流程"),
+}
 STATUS_OF = {
     "in": Enrolment.Status.ACTIVE,
     "done": Enrolment.Status.DONE,
@@ -121,10 +128,14 @@ class Touch(Condition):
         if leaf.get("push_id") is not None:
             parts.append(names.of("push", leaf["push_id"]))
         which = _("（%(parts)s）") % {"parts": _("，").join(parts)} if parts else ""
-        what = f"{windows.phrase(leaf)} {dict(WHAT)[leaf.get('what') or 'received']}{which}"
+        what = _("%(window)s %(what)s") % {
+            "window": windows.phrase(leaf),
+            "what": f"{dict(WHAT)[leaf.get('what') or 'received']}{which}",
+        }
         if (leaf["op"], leaf["value"]) in (("eq", 0), ("lt", 1), ("lte", 0)):
             return _("%(what)s 一次也没有") % {"what": what}
-        return _("%(what)s %(sign)s %(n)d 次") % {"what": what, "sign": compare.SIGN_OF[leaf["op"]], "n": leaf["value"]}
+        said = ngettext("%(what)s %(sign)s %(n)d 次", "%(what)s %(sign)s %(n)d 次", leaf["value"])
+        return said % {"what": what, "sign": compare.SIGN_OF[leaf["op"]], "n": leaf["value"]}
 
 
 class Journey(Condition):
@@ -198,9 +209,8 @@ class Journey(Condition):
     def sentence(self, leaf: Leaf, names: Names) -> str:
         """在流程里（新客欢迎）."""
         which = names.of("sop", leaf["sop_id"]) if leaf.get("sop_id") is not None else _("任一流程")
-        state = dict(STATES)[leaf["state"]]
-        said = _("没有%(state)s（%(which)s）") if leaf.get("op") == "has_not" else _("%(state)s（%(which)s）")
-        return said % {"state": state, "which": which}
+        states = NOT_STATES if leaf.get("op") == "has_not" else dict(STATES)
+        return _("%(state)s（%(which)s）") % {"state": states[leaf["state"]], "which": which}
 
 
 def _received(leaf: Leaf, frame: Frame) -> list[Sql]:

@@ -11,8 +11,9 @@ from console import overlap_picture
 from console.site import BrandRequest, need, page, render, told, told_problem
 from contacts.models import Contact
 from scrm.lib import errors
+from tagging.language import readable
 from tagging.models import Segment
-from tagging.segments import memberships, overlap, segments
+from tagging.segments import memberships, overlap
 from tenants.roles import Capability
 
 READ, WRITE = Capability.READ_SEGMENTS, Capability.WRITE_SEGMENTS
@@ -41,7 +42,7 @@ def members(request: BrandRequest, segment_id: int) -> HttpResponse:
     state = memberships.state(segment)
     context: dict[str, Any] = {
         "segment": segment,
-        "sentence": segments.sentence(segment.tree),
+        "sentence": readable.said(segment.tree),
         "state": state,
         "filled": f"{state.share:.0%}",
         "modes": [(value, label, EXPLAINED[value]()) for value, label in Segment.Mode.choices],

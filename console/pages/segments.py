@@ -11,10 +11,11 @@ from django.utils.translation import pgettext
 
 from campaigns.models import Push
 from console import builder, people
+from console.numbers import whole
 from console.site import BrandRequest, page, part, render, told, told_problem
 from contacts.models import Contact
 from scrm.lib import errors
-from tagging.language import compiler, references
+from tagging.language import compiler, readable, references
 from tagging.language.conditions import Names
 from tagging.models import Segment
 from tagging.segments import segments, templates_ready
@@ -27,7 +28,7 @@ READ, WRITE = Capability.READ_SEGMENTS, Capability.WRITE_SEGMENTS
 def segment_list(request: BrandRequest) -> HttpResponse:
     """The brand's segments in words. Nobody is counted here."""
     rows = Segment.objects.filter(archived_at=None).order_by("-updated_at", "-id")[:200]
-    shown = [(segment, _in_words(segment.tree)) for segment in rows]
+    shown = [(segment, readable.said(segment.tree)) for segment in rows]
     return render(request, "segments.html", {"rows": shown}, title=pgettext("console", "人群"))
 
 
@@ -65,21 +66,22 @@ def row(request: BrandRequest) -> HttpResponse:
     changed = builder.read(request.GET).rows
     if changed:
         line = changed[0]
-        line.inside = _whole(request.GET.get(f"c{line.number}.in"), 0)
+        line.inside = _number(request.GET.get(f"c{line.number}.in"), 0)
     else:
-        numbers = {name: _whole(request.GET.get(name), 1 if name == "number" else 0) for name in ("number", "inside")}
+        numbers = {name: _number(request.GET.get(name), 1 if name == "number" else 0) for name in ("number", "inside")}
         line = builder.new_row(request.GET.get("kind", ""), **numbers)
     if line.kind == builder.GROUP:
         line.values = {"op": request.GET.get("op", "any")}
-        shown = builder.decorated(line, offered, depth=_whole(request.GET.get("depth"), 1) + 1)
+        shown = builder.decorated(line, offered, depth=_number(request.GET.get("depth"), 1) + 1)
         return part(request, "rule_group.html", {"line": shown, "offered": offered})
     if line.kind not in offered["kinds"]:
         raise errors.NotFound(line.kind)
     return part(request, "rule.html", {"line": builder.decorated(line, offered), "offered": offered})
 
 
-def _whole(text: str | None, default: int) -> int:
-    return int(text) if text and text.isdigit() and len(text) < 5 else default
+def _number(text: str | None, default: int) -> int:
+    number = whole(text, most=builder.MOST_NUMBER)
+    return default if number is None else number
 
 
 @page("segments/count/", name="segment-count", needs=READ, methods=("POST",))
@@ -115,8 +117,9 @@ def explain(request: BrandRequest) -> HttpResponse:
     if problem is not None:
         return part(request, "problem.html", {"problem": problem})
     text, chosen = request.POST.get("who", "").strip()[:100], request.POST.get("contact", "")
-    if chosen.isdigit() and len(chosen) < 19:
-        found = [people.the_contact(place=request.place, contact_id=int(chosen))]
+    contact_id = whole(chosen)
+    if contact_id is not None:
+        found = [people.the_contact(place=request.place, contact_id=contact_id)]
     else:
         wanted = people.Wanted(text=text)
         found = [r.contact for r in people.search(place=request.place, wanted=wanted, at=now).rows] if text else []
@@ -199,10 +202,3 @@ def _names(form: builder.Form) -> Names:
     except errors.Invalid:
         return Names()
     return Names(references.names_of(tree))
-
-
-def _in_words(tree: Any) -> str:
-    try:
-        return segments.sentence(tree)
-    except errors.Invalid as outdated:
-        return str(outdated.detail)

@@ -131,5 +131,8 @@ class InTier(Condition):
 
 
 REFERENCE = references.Rows(
-    Tier.objects.all, gettext_lazy("会员等级"), gettext_lazy("填一个现有等级的代号，先在「会员等级」里建好。")
+    Tier.objects.all,
+    gettext_lazy("会员等级"),
+    gettext_lazy("填一个现有等级的代号，先在「会员等级」里建好。"),
+    order="position",
 )

@@ -17,8 +17,8 @@ from tagging.language.sql import Sql, all_of, any_of
 GROUPS = ("all", "any", "none")
 MAX_DEPTH = 5
 """of groups inside each other in a new tree"""
-STORED_DEPTH = 30
-"""what still compiles: older trees of up to 8 levels, and trees with the segments that they name put in their place"""
+STORED_DEPTH = 60
+"""what still compiles: older trees of up to 8 levels, and five more behind each other in the place of their names"""
 MAX_LEAVES = 50
 
 

@@ -24,19 +24,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext_lazy as _
 
 from scrm.lib.errors import FieldError, Text, found
-from tagging.language import changes, windows
+from tagging.language import changes, past, windows
 from tagging.language.params import Param, values
 from tagging.language.sql import Sql
+from tagging.models import Segment
 from tenants.models import Brand
-
-if TYPE_CHECKING:
-    from tagging.models import Segment
 
 Leaf = Mapping[str, Any]
 
@@ -77,6 +75,11 @@ class Frame:
         """The brand's time zone; asks the database once."""
         return ZoneInfo(Brand.objects.values_list("timezone", flat=True).get(pk=self.brand_id))
 
+    @property
+    def then(self) -> past.Then | None:
+        """The past moment that is asked about, for what has a history of its own; None: the present."""
+        return None if self.known_at is None else past.Then(self.brand_id, self.alias, self.known_at)
+
     def in_range(self, column: str) -> list[Sql]:
         """The caller's range said of a sub-select's contact column: the planner cannot infer it through a semi-join."""
         made = [] if self.within is None else [Sql(f"{column} BETWEEN %s AND %s", self.within)]
@@ -94,22 +97,16 @@ class Frame:
 
     def source(self, table: str) -> Sql:
         """What to read a table from: itself, or the table as it was at `known_at`, for tables that have a history."""
-        if self.known_at is None:
-            return Sql(table)
-        from tagging.language import past
+        return Sql(table) if self.then is None else past.source(table, self.then)
 
-        return past.source(table, self)
-
-    def segment(self, segment_id: int) -> "Segment":
+    def segment(self, segment_id: int) -> Segment:
         """A segment that a leaf names. Scoped; asks once per frame. Raises NotFound."""
         if segment_id not in self._segments:
-            from tagging.models import Segment
-
             self._segments[segment_id] = found(Segment.objects.filter(pk=segment_id))
         return self._segments[segment_id]
 
     @cached_property
-    def _segments(self) -> "dict[int, Segment]":
+    def _segments(self) -> dict[int, Segment]:
         return {}
 
 

@@ -15,9 +15,9 @@ MAX_VALUES = 100
 MAX_TEXT = 200
 
 
-REFERENCES = ("tag", "staff", "store", "group", "segment", "push", "sop", "tier")
+REFERENCES = ("tag", "staff", "store", "group", "segment", "push", "sop", "tier", "stage")
 """types whose value is the id of a row of the brand; apps to the right say how to look theirs up (references)"""
-CODED = ("tier",)
+CODED = ("tier", "stage")
 """of these the value is not a number but a code, a text"""
 
 
@@ -188,5 +188,6 @@ def _wanted(param: Param) -> str:
         "push": _("填推送的 id。"),
         "sop": _("填流程的 id。"),
         "tier": _("填等级的代号。"),
+        "stage": _("填阶段的代号。"),
     }
     return wanted.get(param.type, _("填一个值。"))

@@ -3,7 +3,9 @@
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
+from scrm.lib.errors import Invalid
 from tagging.language import compiler, references
 from tagging.language.conditions import Names
 
@@ -15,20 +17,35 @@ def sentence(tree: Any, *, names: Names | None = None) -> str:
     return _of(tree, known, outermost=True)
 
 
+def said(tree: Any, *, names: Names | None = None) -> str:
+    """The sentence; of a stored tree that asks for what is no more, say a property that a brand declared once, what is
+    wrong with it: a list must not fail for one of its rows. Scoped, unless `names` are given."""
+    try:
+        return sentence(tree, names=names)
+    except Invalid as outdated:
+        return " ".join([str(outdated.detail), *(f"{error.message} {error.remedy}" for error in outdated.errors[:1])])
+
+
 def _of(node: Any, names: Names, *, outermost: bool = False) -> str:
     group = compiler.group_of(node)
     if group is None:
         return compiler.kind_of(node).sentence(node, names)
-    children = [_of(child, names) for child in node[group]]
-    if not children:
+    if not node[group]:
         return _("所有客户")
     if group == "none":
-        return _("不满足：%(inner)s") % {"inner": _joined(children, _("，也不满足："))}
+        return _neither([_of(child, names, outermost=True) for child in node[group]], outermost=outermost)
+    children = [_of(child, names) for child in node[group]]
     if len(children) == 1:
         return children[0]
-    said = _joined(children, _("，且 ") if group == "all" else _("，或 "))
-    return said if outermost else _("（%(parts)s）") % {"parts": said}
+    said = (_("，且 ") if group == "all" else _("，或 ")).join(children)
+    return said if outermost else pgettext("group", "（%(parts)s）") % {"parts": said}
 
 
-def _joined(children: list[str], word: str) -> str:
-    return word.join(children)
+def _neither(children: list[str], *, outermost: bool) -> str:
+    """不满足「性别 是 女」，也不满足「…」: in quotes, or nobody knows how far the "not" reaches."""
+    said = [
+        (_("也不满足「%(inner)s」") if place else _("不满足「%(inner)s」")) % {"inner": c}
+        for place, c in enumerate(children)
+    ]
+    joined = _("，").join(said)
+    return joined if outermost or len(said) == 1 else pgettext("group", "（%(parts)s）") % {"parts": joined}

@@ -1,10 +1,11 @@
-"""The rows of a brand that conditions name: tags, guides, stores, groups, segments. One query a type.
+"""The rows of a brand that conditions name: tags, guides, stores, groups, segments, stages. One query a type.
 
 Apps to the right add theirs (pushes, SOPs) with `register`."""
 
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from django.db.models import Model, Q, QuerySet
@@ -16,7 +17,7 @@ from scrm.lib.errors import FieldError, Text
 from tagging.language import compiler
 from tagging.language.conditions import Reference
 from tagging.language.params import shown
-from tagging.models import Segment, Tag
+from tagging.models import LifecycleStage, Segment, Tag
 
 Known = dict[tuple[str, int | str], str]
 
@@ -30,6 +31,10 @@ class Rows:
     label: Text
     remedy: Text
     search: str = "name"
+    key: str = "pk"
+    """the column by which conditions name a row"""
+    order: str = ""
+    """the column by which a picker lists them, if not the one it searches"""
     label_of: Callable[[Any], str] = str
 
 
@@ -42,6 +47,14 @@ _ROWS: dict[str, Rows] = {
         lambda: Segment.objects.filter(archived_at=None),
         gettext_lazy("人群"),
         gettext_lazy("选一个没有归档的人群。"),
+    ),
+    "stage": Rows(
+        LifecycleStage.objects.all,
+        gettext_lazy("品牌阶段"),
+        gettext_lazy("选一个现有的阶段，先在「生命周期」里建好。"),
+        key="key",
+        order="position",
+        label_of=attrgetter("name"),
     ),
 }
 
@@ -63,7 +76,8 @@ def names_of(tree: Any) -> Known:
             known |= _tags(values)
         else:
             rows = _ROWS[type_]
-            known |= {(type_, row.pk): rows.label_of(row) for row in rows.all().filter(pk__in=values)}
+            named = rows.all().filter(**{f"{rows.key}__in": values})
+            known |= {(type_, getattr(row, rows.key)): rows.label_of(row) for row in named}
     return known
 
 
@@ -77,14 +91,15 @@ def unknown(path: str, reference: Reference) -> FieldError:
 def choices(type_: str, *, search: str = "", limit: int = 20) -> dict[str, Any]:
     """For a picker: {"total": how many match, "items": [{"value", "label"}, …]} of a reference's type. Scoped."""
     rows = _ROWS[type_]
-    found: QuerySet[Model] = rows.all().filter(**{f"{rows.search}__contains": search}).order_by(rows.search, "pk")
+    found: QuerySet[Model] = rows.all().filter(**{f"{rows.search}__contains": search})
+    found = found.order_by(rows.order or rows.search, "pk")
     if type_ == "tag":
         found = Tag.objects.filter(Q(name__contains=search) | Q(group__contains=search)).order_by("group", "name", "id")
     elif type_ == "staff":
         found = found.filter(is_guide=True)
     return {
         "total": found.count(),
-        "items": [{"value": row.pk, "label": rows.label_of(row)} for row in found[:limit]],
+        "items": [{"value": getattr(row, rows.key), "label": rows.label_of(row)} for row in found[:limit]],
     }
 
 

@@ -13,6 +13,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -148,16 +149,40 @@ def phrase(leaf: Mapping[str, Any]) -> str:
 
 
 def _absolute_phrase(leaf: Mapping[str, Any]) -> str:
-    start, end = (_written(leaf.get(name)) for name in ("from", "to"))
+    start, end = moment(leaf.get("from")), moment(leaf.get("to"))
+    if end is not None and all(_is_midnight(at) for at in (start, end) if at):
+        # Whole days: the window ends before the midnight, so its last day is the one before.
+        last = (end - timedelta(days=1)).strftime("%Y-%m-%d")
+        if start is None:
+            return _("%(end)s 及以前") % {"end": last}
+        return _("%(start)s 至 %(end)s") % {"start": start.strftime("%Y-%m-%d"), "end": last}
     if start and end:
-        return _("%(start)s 至 %(end)s") % {"start": start, "end": end}
-    return _("%(start)s 起") % {"start": start} if start else _("%(end)s 以前") % {"end": end}
+        return _("%(start)s 至 %(end)s") % {"start": written(start), "end": written(end)}
+    return _("%(start)s 起") % {"start": written(start)} if start else _("%(end)s 以前") % {"end": written(end)}
 
 
-def _written(value: Any) -> str:
-    """The moment as it was written, with its own offset: 2026-11-01 00:00 (+08:00)."""
-    at = moment(value)
-    return at.strftime("%Y-%m-%d %H:%M") if at else ""
+def written(at: datetime | None) -> str:
+    """The moment by the clock it was written by, which is named if it is not ours: 2026-11-01, 2026-11-01 09:30."""
+    if at is None:
+        return ""
+    if not _is_by_our_clock(at):
+        return at.strftime("%Y-%m-%d %H:%M %z")
+    return at.strftime("%Y-%m-%d" if at.time() == time.min else "%Y-%m-%d %H:%M")
+
+
+def _is_midnight(at: datetime) -> bool:
+    return at.time() == time.min and at.date() > date.min and _is_by_our_clock(at)
+
+
+def _is_by_our_clock(at: datetime) -> bool:
+    return at.utcoffset() == at.replace(tzinfo=timezone.get_current_timezone()).utcoffset()
+
+
+def span(number: int, unit: str = "days") -> str:
+    """3 天, 5 小时; unit: days or hours."""
+    if unit == "hours":
+        return ngettext("%(n)d 小时", "%(n)d 小时", number) % {"n": number}
+    return ngettext("%(n)d 天", "%(n)d 天", number) % {"n": number}
 
 
 def _period(calendar: str, offset: int, today: date) -> tuple[date, date]:

@@ -122,7 +122,7 @@ def _ask(leaves: list[tuple[str, Leaf]], contact_ids: list[int], frame: Frame) -
         for made in (kind.sql(leaf, frame), kind.actual(leaf, frame), flip):
             columns.append(made.text)
             values += made.params
-    source = Sql("contacts_contact c") if frame.known_at is None else past.contacts(frame, contact_ids)
+    source = Sql("contacts_contact c") if frame.then is None else past.contacts(frame.then, contact_ids)
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {', '.join(columns)} FROM {source.text}"  # noqa: S608

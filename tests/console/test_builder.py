@@ -9,18 +9,20 @@ from django.utils import translation
 
 from console import builder
 from contacts.models import GroupChat, Staff
+from events import declared
+from points.models import Tier
 from tagging import tags
-from tagging.models import Segment
+from tagging.models import LifecycleStage, Segment
 from tagging.segments import segments, templates_ready
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
 from tests.cast import NOON
 
 
-def opened(cast, console, tree: Any) -> tuple[str, str, int]:
+def opened(cast, console, tree: Any, *, name: str = "别处建的") -> tuple[str, str, int]:
     """The page of a segment with this tree, its address, and its id."""
     with brand_scope(cast.brand.pk):
-        segment = segments.save(name="别处建的", tree=tree, actor=SYSTEM, at=NOON)
+        segment = segments.save(name=name, tree=tree, actor=SYSTEM, at=NOON)
     path = f"/b/{cast.brand.slug}/console/segments/{segment.pk}/"
     return console(cast.alice.user).get(path).content.decode(), path, segment.pk
 
@@ -47,6 +49,10 @@ def rows(cast) -> dict[str, int]:
         made["group"] = GroupChat.objects.create(corp=cast.corp, chat_id="wr1", name="福利一群").pk
         tree = {"all": [{"kind": "lost", "op": "is_not"}]}
         made["segment"] = segments.save(name="在的", tree=tree, actor=SYSTEM, at=NOON).pk
+        LifecycleStage.objects.create(position=0, key="won_back", name="赢回", tree={"all": []}, created_at=NOON)
+        Tier.objects.create(code="2024", position=1, name="金卡", threshold=1)
+        props = {"shelf": {"type": "text", "label": "货架"}, "level": {"type": "int", "label": "层数", "unit": "层"}}
+        declared.save(name="x_shelf", label="看货架", props=props, actor=SYSTEM, at=NOON)
     return made | {"staff": cast.bob.pk, "store": cast.store.pk}
 
 
@@ -89,6 +95,19 @@ SAID = [
     {"kind": "profile", "field": "first_added_at", "op": "anniversary", "anniversary": 3},
     {"kind": "profile", "field": "created_at", "op": "before", "value": "2026-11-01T00:00:00+08:00"},
     {"kind": "profile", "field": "last_active_at", "op": "is_missing"},
+    {"kind": "event_sum", "event": "order_paid", "op": "gte", "value": 150},
+    {"kind": "order", "measure": "average", "op": "between", "value": [9950, 20000]},
+    {"kind": "interest", "category": "婴童", "op": "gte", "value": 250},
+    {"kind": "stage", "stage": "won_back", "days": 7},
+    {"kind": "tier", "op": "is", "tier": "2024"},
+    {"kind": "lost", "op": "is", "from": "2026-11-01T00:00:00+08:00", "to": "2026-11-12T00:00:00+08:00"},
+    {"kind": "event_count", "event": "draw", "where": {"won": True, "prize": "湿巾"}, "op": "gte", "value": 1},
+    {"kind": "event_count", "event": "search", "where": {"keyword": "湿巾"}, "op": "gte", "value": 1},
+    {"kind": "event_count", "event": "x_shelf", "where": {"shelf": "A", "min_level": 2}, "op": "gte", "value": 1},
+    {"kind": "event", "event": "x_shelf", "agg": "max", "prop": "level", "op": "gte", "value": 3},
+    {"kind": "event", "event": "x_shelf", "agg": "last", "prop": "shelf", "op": "in", "value": ["1", "2"]},
+    {"kind": "event", "event": "draw", "agg": "last", "prop": "won", "op": "eq", "value": False},
+    {"kind": "event", "event": "survey_answered", "agg": "first", "prop": "answer", "op": "is_missing"},
 ]
 KEPT = [
     {"kind": "tag", "tag": "兴趣·婴童"},
@@ -97,8 +116,8 @@ KEPT = [
     {"kind": "event_count", "event": "x_club", "op": "gte", "value": 1},
     {"kind": "event_count", "event": "search", "where": [{"prop": "keyword", "op": "contains", "value": "湿巾"}]}
     | {"op": "gte", "value": 1},
-    {"kind": "event_sum", "event": "order_paid", "op": "gte", "value": 150},
     {"kind": "profile", "field": "created_at", "op": "before", "value": "2026-11-01T09:30:00+08:00"},
+    {"kind": "event_count", "event": "sign_in", "from": "2026-11-01T09:30:00+08:00", "op": "gte", "value": 1},
 ]
 
 
@@ -111,19 +130,61 @@ def named(leaf: dict[str, Any], rows: dict[str, int]) -> dict[str, Any]:
 
 
 def test_what_is_opened_and_sent_back_is_the_same_tree(cast, console, rows):
-    """Every kind in one tree, some in words, in groups inside groups: through the page and back."""
+    """Every kind, some in words, in groups inside groups: through the page and back."""
     said = [named(leaf, rows) for leaf in (*SAID, *KEPT)]
-    tree = {"any": [*said[:20], {"all": [*said[20:30], {"none": [{"any": said[30:34]}, *said[34:]]}]}]}
+    nested = {"all": [*said[20:30], {"none": [{"any": said[30:34]}, *said[34:38]]}]}
+    for number, tree in enumerate(({"any": [*said[:20], nested]}, {"all": said[38:]})):
+        page, path, segment_id = opened(cast, console, tree, name=f"别处建的{number}")
+        assert page.count("由接口设置") == (len(KEPT) if number else 0)
+        answer = console(cast.alice.user).post(path, fields_of(page))
 
-    page, path, segment_id = opened(cast, console, tree)
-    assert page.count("由接口设置") == len(KEPT)
-    answer = console(cast.alice.user).post(path, fields_of(page))
+        assert answer.status_code == 302, answer.content.decode()
+        with brand_scope(cast.brand.pk):
+            kept = Segment.objects.get(pk=segment_id)
+            assert kept.tree == tree
+            assert kept.version == 1, kept.tree  # nothing changed, so no new version
 
-    assert answer.status_code == 302, answer.content.decode()
-    with brand_scope(cast.brand.pk):
-        kept = Segment.objects.get(pk=segment_id)
-        assert kept.version == 1, kept.tree  # nothing changed, so no new version
-        assert kept.tree == tree
+
+def test_rows_of_the_brand_are_picked_by_name(cast, console, rows):
+    """Nobody has to know a stage's key, a tier's code, or what a property is called inside."""
+    leaves = [{"kind": "stage", "stage": "won_back"}, {"kind": "tier", "op": "is", "tier": "2024"}]
+    leaves.append({"kind": "event", "event": "x_shelf", "agg": "max", "prop": "level", "op": "gte", "value": 3})
+
+    page, _path, _id = opened(cast, console, {"all": leaves})
+
+    for value, name in (("won_back", "赢回"), ("2024", "金卡"), ("level", "层数"), ("x_shelf", "看货架")):
+        assert f'<option value="{value}" selected>{name}</option>' in page
+
+
+HOSTILE = [
+    {"c².kind": "lost", "c1.kind": "event_count", "c1.event": "sign_in", "c1.op": "gte", "c1.value": "²"},
+    {"c1.kind": "event_count", "c1.in": "²", "c1.event": "sign_in", "c1.op": "gte", "c1.value": "--5"},
+    {"c1.kind": "order", "c1.measure": "net", "c1.op": "between", "c1.value": "1–2–3"},
+    {"c1.kind": "order", "c1.measure": "amount", "c1.op": "gte", "c1.value": "1e400"},
+    {"c1.kind": "points_balance", "c1.op": "gte", "c1.value": "9" * 30},
+    {"c1.kind": "kept", "c1.json": "[" * 19_000},
+    {"c1.kind": "kept", "c1.json": '{"kind": "points_balance", "op": "gte", "value": NaN}'},
+    {"c1.kind": "stage", "c1.stage": "nobody", "c1.window": "ever"},
+    {"c1.kind": "event_recency", "c1.event": "sign_in", "c1.op": "within", "c1.window": "days", "c1.days": ""},
+    {"c1.kind": "lost", "c1.op": "is", "c1.window": "range", "c1.from": "", "c1.to": ""},
+    {"c1.kind": "lost", "c1.op": "is", "c1.window": "range", "c1.from": "9999-12-31", "c1.to": "9999-12-31"},
+    {f"c{n}.{name}": value for n in range(1, 59) for name, value in (("kind", "group"), ("in", n - 1), ("op", "any"))}
+    | {"c59.kind": "lost", "c59.in": "58"},
+]
+
+
+@pytest.mark.parametrize("sent", HOSTILE, ids=lambda sent: str(sent)[:60])
+def test_what_nobody_should_send_is_refused_with_a_remedy(cast, console, sent):
+    for language in ("zh-hans", "en"):
+        client = console(cast.alice.user)
+        headers = {"accept-language": language}
+        here, form = f"/b/{cast.brand.slug}/console/segments", {"name": "怪", "joiner": "all", **sent}
+        answer = client.post(f"{here}/new/", form, headers=headers)
+        counted = client.post(f"{here}/count/", form, headers=headers)
+
+        assert (answer.status_code, counted.status_code) == (422, 200), sent
+        assert "o-error" in counted.content.decode()
+        assert re.search("o-rule bad|o-problem", answer.content.decode())
 
 
 @pytest.mark.parametrize("key", list(templates_ready.TEMPLATES))

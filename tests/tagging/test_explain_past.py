@@ -111,11 +111,19 @@ class History:
                 ledger.spend(contact_id=one, points=10, key=f"spend:{now}:{one}", at=now)
 
     def group(self, now: datetime, who: list[int]) -> None:
+        """They join, leave and come back; whoever comes back has a row that knows of no time before."""
         for one in who:
             key = {"brand_id": self.cast.brand.pk, "chat": self.chat, "member_id": f"wm{one}"}
-            if not GroupMember.objects.filter(**key, left_at=None).update(left_at=now):
-                # Whoever comes back has a row that knows of no time before: those who left stay away here.
-                GroupMember.objects.get_or_create(**key, defaults={"kind": 2, "contact_id": one, "joined_at": now})
+            left = GroupMember.objects.filter(**key, left_at=None).update(left_at=now)
+            if not left:
+                joined = {"kind": 2, "contact_id": one, "joined_at": now, "left_at": None}
+                GroupMember.objects.update_or_create(**key, defaults=joined)
+                self.acted([one], now)
+            log.write([self.in_group("group_left" if left else "group_joined", now, one)], at=now)
+
+    def in_group(self, kind: str, now: datetime, one: int) -> log.NewEvent:
+        props = {"chat_id": self.chat.chat_id}
+        return log.NewEvent(kind, now, id=made_id("past", kind, now, one), contact_id=one, props=props)
 
     def enrol(self, now: datetime, who: list[int]) -> None:
         for one in who:

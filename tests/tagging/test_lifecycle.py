@@ -279,8 +279,9 @@ def test_a_stages_segment_that_changes_moves_contacts_and_cannot_be_put_away(orc
 
 
 def test_a_stage_asks_for_no_stage_behind_a_segments_back_either(orchard):
+    begin(orchard)
     with brand_scope(orchard.brand.id):
-        made = segments.save(name="问阶段", tree={"kind": "stage", "stage": "a"}, actor=SYSTEM, at=NOON)
+        made = segments.save(name="问阶段", tree={"kind": "stage", "stage": "buyer"}, actor=SYSTEM, at=NOON)
         wanted = [Stage("a", "甲", {"none": [{"kind": "segment", "segment_id": made.pk}]})]
         with pytest.raises(Invalid) as refused:
             lifecycle.save(wanted=wanted, actor=SYSTEM, at=NOON)
@@ -288,11 +289,16 @@ def test_a_stage_asks_for_no_stage_behind_a_segments_back_either(orchard):
 
 
 def test_a_dynamic_segment_of_a_stage_takes_in_who_is_placed_without_news(orchard):
+    begin(orchard)
     with brand_scope(orchard.brand.id):
         made = segments.save(name="沉默", tree={"kind": "stage", "stage": "silent"}, actor=SYSTEM, at=NOON)
         memberships.set_mode(segment_id=made.pk, mode="dynamic", actor=SYSTEM, at=NOON)
     work(orchard, NOON)
-    begin(orchard)
+    begin(orchard, [], NOON + DAY / 2)
+    work(orchard, NOON + DAY / 2)
+    with brand_scope(orchard.brand.id):
+        assert memberships.members(made.pk) == []
+    begin(orchard, at=NOON + DAY)
     work(orchard, NOON + DAY)
     with brand_scope(orchard.brand.id):
         assert {contact.pk for contact in memberships.members(made.pk)} == set(orchard.ids[1:])

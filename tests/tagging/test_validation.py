@@ -229,6 +229,52 @@ def test_segments_in_a_circle_are_refused_by_name(cast):
         assert segments.count(frozen, NOON) == segments.count(naming(high), NOON)
 
 
+def test_a_segment_does_not_grow_beyond_what_those_who_name_it_can_bear(cast):
+    """Each small enough by itself, but put in each other's place they would have millions of conditions."""
+    from tagging.models import Segment
+    from tenants.actors import SYSTEM
+    from tests.cast import NOON
+
+    def naming(segment, times):
+        return {"any": [{"kind": "segment", "segment_id": segment.pk}] * times}
+
+    with brand_scope(cast.brand.id):
+        inner = segments.save(name="里", tree={"all": [GENDER]}, actor=SYSTEM, at=NOON)
+        middle = segments.save(name="中", tree=naming(inner, 9), actor=SYSTEM, at=NOON)
+        segments.save(name="外", tree=naming(middle, 9), actor=SYSTEM, at=NOON)
+        with pytest.raises(Invalid) as refused:
+            segments.save(name="里", tree={"all": [GENDER] * 3}, actor=SYSTEM, at=NOON, segment_id=inner.pk)
+        (error,) = refused.value.errors
+        assert (error.field, error.code) == ("tree", "tagging.too_many_conditions")
+        assert "“外”" in error.message
+        assert "“外”" in error.remedy
+
+        bottom = last = segments.save(name="底", tree={"all": [GENDER]}, actor=SYSTEM, at=NOON)
+        for number in range(5):
+            last = segments.save(name=f"链{number}", tree=naming(last, 1), actor=SYSTEM, at=NOON)
+        lower = segments.save(name="更底", tree={"all": [GENDER]}, actor=SYSTEM, at=NOON)
+        with pytest.raises(Invalid) as deep:
+            segments.save(name="底", tree=naming(lower, 1), actor=SYSTEM, at=NOON, segment_id=bottom.pk)
+        (error,) = deep.value.errors
+        assert (error.code, "“链4”" in error.message) == ("tagging.too_deep", True)
+        assert Segment.objects.get(pk=bottom.pk).tree == {"all": [GENDER]}
+
+
+def test_the_longest_chain_of_the_deepest_trees_can_be_frozen(cast):
+    from tenants.actors import SYSTEM
+    from tests.cast import NOON
+
+    tree = nested(5)
+    with brand_scope(cast.brand.id):
+        for number in range(6):
+            last = segments.save(name=f"套{number}", tree=tree, actor=SYSTEM, at=NOON)
+            tree = {"kind": "segment", "segment_id": last.pk}
+            for _level in range(5):
+                tree = {"all": [tree]}
+
+        assert segments.count(segments.frozen(last.tree), NOON) == segments.count(last.tree, NOON)
+
+
 @pytest.mark.parametrize("alias", ["c; DROP TABLE x", "C", "", "c c", 'c"'])
 def test_an_alias_is_a_plain_name(alias):
     with pytest.raises(ValueError, match="alias"):

@@ -101,7 +101,7 @@ def lost(world: World) -> Leaves:
 
 
 def stage(world: World) -> Leaves:
-    made = one_or_many(STAGES | st.just("gone"))
+    made = one_or_many(STAGES)
     return st.builds(lambda key, window: {"kind": "stage", "stage": key, **window}, made, all_windows(world))
 
 

@@ -9,6 +9,8 @@ from tagging.language.event_filter.asking import comparison_sql, conditions_sql,
 from tagging.language.event_filter.checking import check, check_comparison, check_prop, check_regexp
 from tagging.language.event_filter.grammar import (
     OP_LABELS,
+    OPS_OF,
+    PRESENCE,
     Comparison,
     Where,
     comparison_phrase,
@@ -18,7 +20,9 @@ from tagging.language.event_filter.grammar import (
 from tagging.language.event_filter.in_hand import matches, passes
 
 __all__ = [
+    "OPS_OF",
     "OP_LABELS",
+    "PRESENCE",
     "Comparison",
     "Where",
     "check",

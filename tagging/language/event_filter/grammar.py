@@ -60,7 +60,7 @@ def phrase(where: Where, *, event: str) -> str:
     """`（品类 婴童，停留秒数 ≥ 15）`, or nothing without a filter."""
     if not where:
         return ""
-    return _("（%(parts)s）") % {"parts": _("，").join(_said(test) for test in tests_of(where, event=event))}
+    return _("（%(parts)s）") % {"parts": _("，").join(_said(test, event) for test in tests_of(where, event=event))}
 
 
 def tests_of(where: Where, *, event: str) -> list[Comparison]:
@@ -82,16 +82,15 @@ def parsed(key: str, *, event: str) -> tuple[str, str]:
     return "", key
 
 
-def _said(test: Comparison) -> str:
-    said = f"{event_types.prop_label(test.prop)} {comparison_phrase(test)}"
-    return _("%(said)s，或没有值") % {"said": said} if test.or_missing else said
+def _said(test: Comparison, event: str) -> str:
+    said = f"{event_types.spoken(test.prop, event)} {comparison_phrase(test, event)}"
+    return _("%(said)s 或没有值") % {"said": said} if test.or_missing else said
 
 
-def comparison_phrase(test: Comparison) -> str:
-    """`≥ 15`, `婴童/巾帕`, `不是 婴童`, `有值`."""
+def comparison_phrase(test: Comparison, event: str) -> str:
+    """`≥ 15 秒`, `婴童/巾帕`, `不是 婴童`, `有值`. Scoped, for own types."""
     if test.op in PRESENCE:
         return str(OP_LABELS[test.op])
-    if test.op == "between":
-        return f"{test.value[0]}–{test.value[1]}"
-    said = "/".join(str(item) for item in values(test.value))
-    return said if test.op in ("eq", "in") else f"{OP_LABELS[test.op]} {said}"
+    told = [event_types.value_text(item, test.prop, event) for item in values(test.value)]
+    said = ("–" if test.op == "between" else "/").join(told)
+    return said if test.op in ("eq", "in", "between") else f"{OP_LABELS[test.op]} {said}"

@@ -57,14 +57,14 @@ def age_flips(leaf: Leaf, frame: Frame, types: Sequence[str]) -> list[Sql]:
 
 
 def age_phrase(leaf: Leaf) -> str:
-    """超过 180 天; 不到 7 天; 介于 30–60 天."""
-    unit, value, op = dict(UNITS)[leaf.get("unit") or "days"], leaf["value"], leaf["op"]
+    """距今超过 180 天; 距今不到 7 天; 距今 30 到 60 天."""
+    unit, value, op = leaf.get("unit") or "days", leaf["value"], leaf["op"]
     if op == "between":
-        return _("在 %(low)d 到 %(high)d %(unit)s前") % {"low": value[0], "high": value[1], "unit": unit}
+        return _("距今 %(low)d 到 %(time)s") % {"low": value[0], "time": windows.span(value[1], unit)}
     forms = {
-        "gt": _("超过 %(n)d %(unit)s前"),
-        "gte": _("至少 %(n)d %(unit)s前"),
-        "lt": _("不到 %(n)d %(unit)s前"),
-        "lte": _("最多 %(n)d %(unit)s前"),
+        "gt": _("距今超过 %(time)s"),
+        "gte": _("距今至少 %(time)s"),
+        "lt": _("距今不到 %(time)s"),
+        "lte": _("距今最多 %(time)s"),
     }
-    return forms[op] % {"n": value, "unit": unit}
+    return forms[op] % {"time": windows.span(value, unit)}

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from scrm.lib.errors import FieldError
-from tagging.language import changes, compare, event_filter, event_types, windows
+from tagging.language import changes, compare, event_filter, event_types, params, windows
 from tagging.language.conditions import Condition, Frame, Leaf, Names
 from tagging.language.params import Param, shown
 from tagging.language.sql import Sql, all_of, exists
@@ -61,10 +61,6 @@ class _OnEvents(Condition):
         """When the first of the events that count leaves the window, or one whose moment is to come enters it."""
         return any_flip(leaf, frame, [leaf["event"]])
 
-    def _subject(self, leaf: Leaf) -> str:
-        """近 30 天 商品浏览（品类 婴童）"""
-        return _("%(window)s %(event)s") % {"window": window_phrase(leaf), "event": named(leaf)}
-
 
 class EventCount(_OnEvents):
     """{"kind": "event_count", "event": "product_view", "where": {…}, "days": 30, "op": "gte", "value": 3}."""
@@ -101,8 +97,7 @@ class EventCount(_OnEvents):
             return _none_of(leaf)
         if (op, value) in (("gte", 1), ("gt", 0), ("ne", 0)):
             return _some_of(leaf)
-        times = ngettext("%(n)d 次", "%(n)d 次", value) % {"n": value}
-        return f"{self._subject(leaf)} {compare.SIGN_OF[op]} {times}"
+        return f"{subject_of(leaf)} {times(leaf)}"
 
 
 class EventRecency(_OnEvents):
@@ -172,18 +167,14 @@ class EventSum(_OnEvents):
 
     def actual_text(self, leaf: Leaf, actual: Any, zone: ZoneInfo) -> str:
         """¥199.00（2 次，最近 …）."""
-        return yuan(actual["sum_fen"]) + _("（%(parts)s）") % {"parts": super().actual_text(leaf, actual, zone)}
+        return event_types.yuan(actual["sum_fen"]) + _("（%(parts)s）") % {
+            "parts": super().actual_text(leaf, actual, zone)
+        }
 
     def sentence(self, leaf: Leaf, names: Names) -> str:
         """近 90 天 订单付款 合计 ≥ ¥199.00."""
-        total = f"{compare.SIGN_OF[leaf['op']]} {yuan(leaf['value'])}"
-        return _("%(subject)s 合计 %(total)s") % {"subject": self._subject(leaf), "total": total}
-
-
-def yuan(fen: int) -> str:
-    """19900 → ¥199.00."""
-    sign = "-" if fen < 0 else ""
-    return f"{sign}¥{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
+        total = f"{compare.SIGN_OF[leaf['op']]} {event_types.yuan(leaf['value'])}"
+        return _("%(subject)s 合计 %(total)s") % {"subject": subject_of(leaf), "total": total}
 
 
 COUNT = Sql("count(*)")
@@ -338,14 +329,37 @@ def _below_zero(leaf: Leaf, path: str) -> Iterator[FieldError]:
 
 def named(leaf: Leaf) -> str:
     """商品浏览（品类 婴童）"""
-    return event_types.label_of(leaf["event"]) + event_filter.phrase(leaf.get("where") or {}, event=leaf["event"])
+    which = event_filter.phrase(leaf.get("where") or {}, event=leaf["event"])
+    # English puts the event in quotes: “Paid an order” is no noun.
+    return _("%(event)s%(which)s") % {"event": event_types.label_of(leaf["event"]), "which": which}
+
+
+def subject_of(leaf: Leaf) -> str:
+    """近 30 天 商品浏览（品类 婴童）"""
+    return within(window_phrase(leaf), named(leaf))
+
+
+def times(leaf: Leaf) -> str:
+    """≥ 3 次."""
+    many, value = compare.phrase(leaf["op"], leaf["value"]), params.values(leaf["value"])[-1]
+    return ngettext("%(range)s 次", "%(range)s 次", value) % {"range": many}
+
+
+def is_windowed(leaf: Leaf) -> bool:
+    """Whether it says since when."""
+    return windows.is_said(leaf) or leaf.get("since_event") is not None
+
+
+def within(window: str, what: str) -> str:
+    """`近 30 天 订单数`; in English the other way round."""
+    return _("%(window)s %(event)s") % {"window": window, "event": what}
 
 
 def window_phrase(leaf: Leaf) -> str:
     """近 30 天; 自上次 支付订单 以来."""
     if leaf.get("since_event") is None:
         return windows.phrase(leaf)
-    said = _("自上次 %(event)s 以来") % {"event": event_types.label_of(leaf["since_event"])}
+    said = _("自上次 %(event)s 以来") % {"event": named({"event": leaf["since_event"]})}
     return _("%(window)s、%(said)s") % {"window": windows.phrase(leaf), "said": said} if windows.is_said(leaf) else said
 
 

@@ -19,10 +19,14 @@ from tagging.language.leaves.behaviour import (
     aggregated,
     any_flip,
     evidence,
+    is_windowed,
     matching,
     named,
     of_contact,
+    subject_of,
+    times,
     window_phrase,
+    within,
 )
 from tagging.language.leaves.counting import MAX_AMOUNT, check_events, check_number, counted_text, with_value
 from tagging.language.params import Param
@@ -106,7 +110,7 @@ class Event(Condition):
         elif agg in ("first", "last"):
             yield from check_number(leaf, path, ops=AGE_OPS, most=MAX_AGE)
         else:
-            yield from check_number(leaf, path, least=-MAX_AMOUNT if prop else 0)
+            yield from check_number(leaf, path, least=-MAX_AMOUNT if prop and agg != "distinct" else 0)
 
     def sql(self, leaf: Leaf, frame: Frame) -> Sql:
         """A join with the contacts whose aggregate is so; the first or last event by DISTINCT ON."""
@@ -165,28 +169,53 @@ class Event(Condition):
         )
 
     def actual_text(self, leaf: Leaf, actual: Any, zone: ZoneInfo) -> str:
-        """3 次，最近 …; 平均 8800（3 次，最近 …）."""
+        """3 次，最近 …; 平均 ¥88.00（3 次，最近 …）."""
         said = counted_text(actual, zone)
         agg, value = _agg(leaf), actual.get("value")
         if agg == "count" or not actual["count"]:
             return said
         if agg in ("first", "last") and leaf.get("prop") is None:
             value = windows.local_text(value, zone)
+        elif agg == "avg" and value is not None:
+            value = round(value)
+        if agg != "distinct" and value is not None:
+            value = event_types.value_text(value, leaf.get("prop") or "", leaf["event"])
         told = _("没有值") if value is None else str(value)
         return _("%(agg)s %(value)s（%(said)s）") % {"agg": dict(AGGREGATES)[agg], "value": told, "said": said}
 
     def sentence(self, leaf: Leaf, names: Names) -> str:
-        """近 90 天 支付订单 金额（分）合计 ≥ 19900; 最近一次 支付订单 在 180 天以前."""
+        """近 90 天 支付订单 的金额合计 ≥ ¥199.00; 最近一次 支付订单 距今超过 180 天."""
         agg, prop = _agg(leaf), leaf.get("prop")
-        label, subject = dict(AGGREGATES)[agg], f"{window_phrase(leaf)} {named(leaf)}"
-        if agg in ("first", "last") and prop is None:
-            return f"{subject} {label} {age_phrase(leaf)}"
         if agg in ("first", "last"):
-            test = event_filter.Comparison(str(prop), leaf["op"], leaf.get("value"))
-            said = f"{event_types.prop_label(str(prop))} {event_filter.comparison_phrase(test)}"
-            return _("%(subject)s %(agg)s的%(said)s") % {"subject": subject, "agg": label, "said": said}
-        what = f"{event_types.prop_label(prop)} {label}" if prop else str(label)
-        return f"{subject} {what} {compare.phrase(leaf['op'], leaf['value'])}"
+            return self._edge_sentence(leaf, agg)
+        said: dict[str, Any] = {"subject": subject_of(leaf), "agg": dict(AGGREGATES)[agg]}
+        if prop is None:
+            return f"{said['subject']} {times(leaf)}"
+        said["prop"] = event_types.spoken(prop, leaf["event"])
+        if agg == "distinct":
+            said["range"] = compare.phrase(leaf["op"], leaf["value"])
+            return _("%(subject)s 不同的%(prop)s %(range)s 个") % said
+        said["range"] = compare.phrase(
+            leaf["op"], leaf["value"], lambda value: event_types.value_text(value, prop, leaf["event"])
+        )
+        return _("%(subject)s 的%(prop)s%(agg)s %(range)s") % said
+
+    def _edge_sentence(self, leaf: Leaf, agg: str) -> str:
+        """最近一次 支付订单 距今超过 180 天; 最近一次 填写问卷 的回答 是 贵."""
+        window = window_phrase(leaf) if is_windowed(leaf) else ""
+        edge = _("第一次 %(event)s") if agg == "first" else _("最近一次 %(event)s")
+        subject = edge % {"event": named(leaf)}
+        subject = within(window, subject) if window else subject
+        prop = leaf.get("prop")
+        if prop is None:
+            return f"{subject} {age_phrase(leaf)}"
+        said = event_filter.comparison_phrase(
+            event_filter.Comparison(prop, leaf["op"], leaf.get("value")), leaf["event"]
+        )
+        if leaf["op"] in ("eq", "in", "between"):
+            said = f"{event_filter.OP_LABELS[leaf['op']]} {said}"
+        told = {"subject": subject, "prop": event_types.spoken(prop, leaf["event"]), "said": said}
+        return _("%(subject)s 的%(prop)s %(said)s") % told
 
 
 def _agg(leaf: Leaf) -> str:

@@ -108,7 +108,7 @@ class Lifecycle(Condition):
         said = _("阶段是 %(stages)s") % {"stages": stages}
         if leaf.get("silent_days") is None:
             return said
-        return _("%(said)s（%(n)d 天没有互动算沉默）") % {"said": said, "n": leaf["silent_days"]}
+        return _("%(said)s（%(time)s没有互动算沉默）") % {"said": said, "time": windows.span(leaf["silent_days"])}
 
 
 class Lost(Condition):

@@ -5,11 +5,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from scrm.lib.errors import FieldError
 from tagging.language import changes, compare, event_filter, windows
 from tagging.language.conditions import Condition, Frame, Leaf, Names
+from tagging.language.event_types import yuan
 from tagging.language.leaves.ages import AGE_OPS, MAX_AGE, UNITS, age_flips, age_phrase, aged
 from tagging.language.leaves.behaviour import (
     COUNT,
@@ -18,10 +19,11 @@ from tagging.language.leaves.behaviour import (
     aggregated,
     any_flip,
     evidence,
+    is_windowed,
     matching,
     of_contact,
     window_phrase,
-    yuan,
+    within,
 )
 from tagging.language.leaves.counting import MAX_AMOUNT, check_events, check_number, counted_text, with_value
 from tagging.language.params import Param
@@ -116,21 +118,21 @@ class Order(Condition):
         return f"{dict(MEASURES)[measure]} {told}" + _("（%(parts)s）") % {"parts": counted_text(actual, zone)}
 
     def sentence(self, leaf: Leaf, names: Names) -> str:
-        """近 90 天 订单（品类 婴童）净成交 ≥ ¥199.00; 最近一单距今 超过 180 天."""
+        """近 90 天 订单（品类 婴童）净成交 ≥ ¥199.00; 最近一单 距今超过 180 天."""
         measure = leaf["measure"]
         which = event_filter.phrase(leaf.get("where") or {}, event="order_paid")
-        subject = f"{window_phrase(leaf)} {dict(MEASURES)[measure]}{which}"
         if measure in ("first", "last"):
+            what = (_("第一单") if measure == "first" else _("最近一单")) + which
+            subject = within(window_phrase(leaf), what) if is_windowed(leaf) else what
             return f"{subject} {age_phrase(leaf)}"
-        said = yuan if measure in IN_FEN else _orders_phrase
-        return f"{subject} {compare.phrase(leaf['op'], leaf['value'], said)}"
+        subject = within(window_phrase(leaf), f"{dict(MEASURES)[measure]}{which}")
+        if measure in IN_FEN:
+            return f"{subject} {compare.phrase(leaf['op'], leaf['value'], yuan)}"
+        said = _("%(range)s 单") % {"range": compare.phrase(leaf["op"], leaf["value"])}
+        return f"{subject} {said}"
 
 
 _SOME_OR_NONE = (("gte", 1), ("gt", 0), ("ne", 0), ("eq", 0), ("lt", 1), ("lte", 0))
-
-
-def _orders_phrase(number: int) -> str:
-    return ngettext("%(n)d 单", "%(n)d 单", number) % {"n": number}
 
 
 def _types(leaf: Leaf) -> list[str]:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from contacts.models import Identity
 from scrm.lib.errors import FieldError, found
-from tagging.language import changes, params, windows
+from tagging.language import changes, compiler, params, windows
 from tagging.language.conditions import Condition, Frame, Leaf, Names
 from tagging.language.params import Param
 from tagging.language.sql import Sql, all_of, exists
@@ -98,8 +98,6 @@ class InSegment(Condition):
 
     def sql(self, leaf: Leaf, frame: Frame) -> Sql:
         """The other tree's expression in this place; of a static segment, its list."""
-        from tagging.language import compiler
-
         segment = frame.segment(leaf["segment_id"])
         made = _listed(segment, frame) if _is_static(segment) else compiler.compiled(segment.tree, frame)
         return ~made if leaf.get("op") == "not_in" else made
@@ -111,8 +109,6 @@ class InSegment(Condition):
 
     def touched_by(self, leaf: Leaf) -> changes.Touched:
         """What touches the other segment. Scoped."""
-        from tagging.language import compiler
-
         segment = found(Segment.objects.filter(pk=leaf["segment_id"]))
         touched = changes.by_sources("segment")
         if not _is_static(segment):
@@ -122,8 +118,6 @@ class InSegment(Condition):
 
     def next_flip(self, leaf: Leaf, frame: Frame) -> Sql | None:
         """The first moment of any of the other segment's leaves."""
-        from tagging.language import compiler
-
         tree = self.inner(leaf, frame)
         if tree is None:
             return None

@@ -285,13 +285,15 @@ def _operand_phrase(leaf: Leaf, field: Field) -> str:
     if op in PRESENCE:
         return str(OP_LABELS[op])
     if op == "within":
-        return _("在%(window)s") % {"window": windows.phrase(leaf)}
+        return _("在 %(window)s") % {"window": windows.phrase(leaf)}
     if op == "older_than":
         return ngettext("早于 %(n)d 天前", "早于 %(n)d 天前", leaf["days"]) % {"n": leaf["days"]}
     if op == "anniversary":
         around = leaf["anniversary"]
         said = ngettext("周年在前后 %(n)d 天内", "周年在前后 %(n)d 天内", around) % {"n": around}
         return said if around else _("今天满周年")
+    if field.type == "datetime":
+        return f"{OP_LABELS[op]} {windows.written(params.moment(leaf['value']))}"
     labels = dict(field.choices)
     said = " / ".join(str(labels.get(item, item)) for item in params.values(leaf["value"]))
     return f"{OP_LABELS[op]} {said}"

@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from scrm.lib.errors import FieldError
 from tagging.language import changes, event_filter, event_types, windows
@@ -155,30 +155,33 @@ class Sequence(Condition):
 
     def sentence(self, leaf: Leaf, names: Names) -> str:
         """近 30 天 先后 加入购物车 → 下单（24 小时内），之后 2 小时 没有 支付订单."""
-        steps = " → ".join(named(step) for step in leaf["steps"])
-        said = _("%(window)s 没有先后 %(steps)s") if leaf.get("op") == "has_not" else _("%(window)s 先后 %(steps)s")
-        told = said % {"window": windows.phrase(leaf), "steps": steps}
-        notes = []
-        if leaf.get("within_hours") is not None:
-            notes.append(_("%(time)s内") % {"time": _time(leaf["within_hours"])})
-        if leaf.get("strict"):
-            notes.append(_("中间没有别的步骤"))
-        if notes:
-            told += _("（%(parts)s）") % {"parts": _("，").join(notes)}
-        then = leaf.get("then_not")
-        if not then:
-            return told
-        long = _long(then)
-        if long is None:
-            return _("%(said)s，之后没有 %(event)s") % {"said": told, "event": named(then)}
-        time = _time(int(long.total_seconds()) // 3600)
-        return _("%(said)s，之后 %(time)s没有 %(event)s") % {"said": told, "time": time, "event": named(then)}
+        said = _walked(leaf)
+        # What did not happen is the whole of it, with what must not follow.
+        return _("没有过「%(said)s」") % {"said": said} if leaf.get("op") == "has_not" else said
+
+
+def _walked(leaf: Leaf) -> str:
+    steps = " → ".join(named(step) for step in leaf["steps"])
+    told = _("%(window)s 先后 %(steps)s") % {"window": windows.phrase(leaf), "steps": steps}
+    notes = []
+    if leaf.get("within_hours") is not None:
+        notes.append(_("%(time)s内") % {"time": _time(leaf["within_hours"])})
+    if leaf.get("strict"):
+        notes.append(_("中间没有别的步骤"))
+    if notes:
+        told += _("（%(parts)s）") % {"parts": _("，").join(notes)}
+    then = leaf.get("then_not")
+    if not then:
+        return told
+    long = _long(then)
+    if long is None:
+        return _("%(said)s，之后没有 %(event)s") % {"said": told, "event": named(then)}
+    time = _time(int(long.total_seconds()) // 3600)
+    return _("%(said)s，之后 %(time)s没有 %(event)s") % {"said": told, "time": time, "event": named(then)}
 
 
 def _time(hours: int) -> str:
-    if hours % 24:
-        return ngettext("%(n)d 小时", "%(n)d 小时", hours) % {"n": hours}
-    return ngettext("%(n)d 天", "%(n)d 天", hours // 24) % {"n": hours // 24}
+    return windows.span(hours, "hours") if hours % 24 else windows.span(hours // 24)
 
 
 def _check_step(step: Any, path: str, fields: set[str]) -> Iterator[FieldError]:

@@ -10,8 +10,6 @@ from tagging.language import changes, params, windows
 from tagging.language.conditions import Condition, Frame, Leaf, Names
 from tagging.language.params import Param
 from tagging.language.sql import Sql, all_of, exists
-from tagging.models import LifecycleStage
-from tenants import scope
 
 
 class InStage(Condition):
@@ -21,7 +19,7 @@ class InStage(Condition):
     label = gettext_lazy("品牌阶段")
     group = "profile"
     null_rule = gettext_lazy("品牌没有设置阶段时，谁都不在任何阶段。")
-    params = (Param("stage", gettext_lazy("阶段代号"), "text", required=True, many=True), *windows.PARAMS)
+    params = (Param("stage", gettext_lazy("阶段"), "stage", required=True, many=True), *windows.PARAMS)
 
     def check(self, leaf: Leaf, path: str) -> Any:
         """The window must be possible."""
@@ -46,31 +44,31 @@ class InStage(Condition):
         )
 
     def actual(self, leaf: Leaf, frame: Frame) -> Sql:
-        """{stage, since}, or null."""
+        """{stage, name, since}, or null."""
         in_force = _in_force(frame)
         return Sql(
-            "(SELECT jsonb_build_object('stage', s.stage, 'since', s.since) FROM tagging_lifecyclespell s"  # noqa: S608
+            "(SELECT jsonb_build_object('stage', s.stage, 'name', coalesce(g.name, s.stage), 'since', s.since)"  # noqa: S608
+            " FROM tagging_lifecyclespell s"
+            " LEFT JOIN tagging_lifecyclestage g ON g.brand_id = s.brand_id AND g.key = s.stage"
             f" WHERE s.contact_id = {frame.alias}.id AND {in_force.text})",
             in_force.params,
         )
 
     def actual_text(self, leaf: Leaf, actual: Any, zone: ZoneInfo) -> str:
-        """won_back，2026-11-20 12:00 起."""
+        """赢回，2026-11-20 12:00 起."""
         if not actual:
             return _("还没有划分阶段")
         return _("%(stage)s，%(at)s 起") % {
-            "stage": _named(actual["stage"]),
+            "stage": actual["name"] or _("未归类"),
             "at": windows.local_text(actual["since"], zone),
         }
 
     def sentence(self, leaf: Leaf, names: Names) -> str:
         """品牌阶段是 赢回."""
-        said = _("品牌阶段是 %(stages)s") % {
-            "stages": " / ".join(_named(each) for each in params.values(leaf["stage"]))
-        }
+        said = _("品牌阶段是 %(stages)s") % {"stages": names.of("stage", leaf["stage"])}
         if not windows.is_said(leaf):
             return said
-        return _("%(window)s 起%(said)s") % {"window": windows.phrase(leaf), "said": said}
+        return _("%(said)s（%(window)s 进入）") % {"window": windows.phrase(leaf), "said": said}
 
     def _open(self, leaf: Leaf, frame: Frame) -> list[Sql]:
         return [
@@ -93,10 +91,3 @@ def _in_force(frame: Frame) -> Sql:
         "s.brand_id = %s AND s.since <= %s AND (s.until IS NULL OR s.until > %s)",
         (frame.brand_id, frame.known_at, frame.known_at),
     )
-
-
-def _named(key: str) -> str:
-    """The stage's name; outside a scope nobody knows it, and its key has to do."""
-    if not scope.is_open():
-        return key
-    return LifecycleStage.objects.filter(key=key).values_list("name", flat=True).first() or key
