@@ -20,7 +20,7 @@ class DeliveryStatus(models.TextChoices):
 
 
 class LeftOut(models.TextChoices):
-    """Why a delivery counts in no comparison of the groups of its push (campaigns.experiments.assignment)."""
+    """Why a delivery counts in no comparison of the groups of its push (campaigns.experiments)."""
 
     CONTAMINATED = "contaminated", _("合并前分在不同的组")
     DUPLICATE = "duplicate", _("与另一位客户是同一人")

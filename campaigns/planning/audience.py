@@ -20,6 +20,12 @@ MASS_SEND_MOST, GROUP_SEND_MOST = 10_000, 2_000
 """recipients of one call (api-reference §12.2)"""
 
 
+FRIEND_IN = """EXISTS (SELECT 1 FROM contacts_follow o
+  JOIN contacts_staff s ON s.brand_id = o.brand_id AND s.id = o.staff_id
+  WHERE o.brand_id = %s AND o.contact_id = c.id AND o.lost_at IS NULL
+    AND s.corp_id = %s AND s.is_guide AND s.left_at IS NULL)"""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What a push of a channel writes to: contacts or group chats."""
@@ -43,6 +49,7 @@ class Ahead:
     """A push of higher priority that waits to be planned, and will want its place in the budget."""
 
     push_id: int
+    corp_id: int
     day: date
     trees: tuple[Any, ...]
     """all must hold"""
@@ -89,6 +96,8 @@ class Question:
     def wanted_by(self, other: Ahead, within: tuple[int, int] | None = None) -> Sql:
         """Whether the other push will want contact `c`, as far as its conditions tell today."""
         parts = [self.condition(tree, within) for tree in other.trees]
+        if other.corp_id != self.corp_id:  # who is decided about is a friend in this corp, not always in that one
+            parts.append(Sql(FRIEND_IN, (self.brand_id, other.corp_id)))
         if other.is_planning:  # what it has decided already is in the ledger
             parts.append(
                 Sql(
@@ -149,10 +158,10 @@ def corp_of(corp_id: int | None) -> Corp:
 
 
 def _ahead(push: Push, corp_id: int, rules: limits.Rules, brand_id: int) -> tuple[Ahead, ...]:
-    """Pushes that keep their place against this one: higher priority, same channel and corp, due within a window.
+    """Pushes that keep their place against this one: higher priority, same channel, due within a shared window.
 
-    One with a maximum of recipients is left out: who is full is replaced by the next there."""
-    last = rules.quota.last if rules.quota else rules.day
+    The quota is a corp's, the cap the brand's. One with a maximum of recipients is left out: who is full is replaced
+    by the next there."""
     found_: list[Ahead] = []
     waiting = Push.objects.filter(
         status__in=(Push.Status.SCHEDULED, Push.Status.PLANNING),
@@ -162,12 +171,14 @@ def _ahead(push: Push, corp_id: int, rules: limits.Rules, brand_id: int) -> tupl
         scheduled_at__isnull=False,
     ).exclude(pk=push.pk)
     for other in waiting.select_related("segment").order_by("scheduled_at", "pk"):
-        if other.corp_id not in (None, corp_id) or other.sop_version_id or other.scheduled_at is None:
+        if other.sop_version_id or other.scheduled_at is None:
             continue
+        theirs = other.corp_id or corp_id
         day = max(limits.brand_day(brand_id=brand_id, at=other.scheduled_at), rules.day)
+        in_quota = rules.quota is not None and theirs == corp_id and day <= rules.quota.last
         in_cap = rules.cap is not None and rules.cap.first(day) <= rules.day
-        if day <= last or in_cap:
-            found_.append(Ahead(other.pk, day, _trees(other), other.status == Push.Status.PLANNING))
+        if in_quota or in_cap:
+            found_.append(Ahead(other.pk, theirs, day, _trees(other), other.status == Push.Status.PLANNING))
     return tuple(found_)
 
 

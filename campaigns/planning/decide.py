@@ -170,7 +170,11 @@ def _outranked(made: Statement, question: Question) -> None:
     """With this touch and those that pushes of higher priority want, does some window hold too many?"""
     rules, ahead = question.rules, question.ahead
     if rules.quota:
-        inside = [number for number, other in enumerate(ahead) if other.day <= rules.quota.last]
+        inside = [
+            number
+            for number, other in enumerate(ahead)
+            if other.corp_id == rules.corp_id and other.day <= rules.quota.last
+        ]
         if inside:
             made.add(
                 f"WHEN {_any(inside)} AND u.quota_used + {_sum(inside)} >= %s THEN %s",

@@ -12,6 +12,7 @@ from campaigns.models import Batch, Delivery, Push, Reservation
 from campaigns.planning import plan
 from campaigns.pushes import pushes
 from campaigns.reasons import Reason
+from contacts.models import Staff
 from scrm.lib.errors import Invalid
 from tenants.actors import SYSTEM
 from tenants.scope import brand_scope
@@ -193,6 +194,32 @@ def test_a_push_of_higher_priority_inside_the_window_keeps_its_place(orchard):
 
     assert Counter(orchard.outcomes(orchard.planned(priority=50)).values()) == {"outranked": 1, "planned": 1}
     assert Counter(orchard.outcomes(orchard.planned(priority=95)).values()) == {"already_reserved": 1, "planned": 1}
+
+
+def test_a_push_of_another_corp_keeps_its_place_in_the_brands_cap_with_its_own_friends(orchard):
+    set_cap(orchard, cap=1, window_days=7)
+    with brand_scope(orchard.brand_id):
+        second = Corp.objects.create(corpid="ww-second", name="二店", quota_mode="day_1")
+        wang = Staff.objects.create(corp=second, userid="wang", name="王", is_guide=True)
+    both, only_here = orchard.contacts(2)
+    orchard.follow(both, wang)
+    orchard.scheduled(priority=90, corp_id=second.pk, scheduled_at=orchard.at + timedelta(days=3))
+
+    push = orchard.planned(priority=50, corp_id=orchard.cast.corp.pk)
+
+    assert orchard.outcomes(push) == {both.pk: "outranked", only_here.pk: "planned"}
+
+
+def test_another_corps_push_takes_nothing_from_this_corps_quota(orchard):
+    with brand_scope(orchard.brand_id):
+        Corp.objects.filter(pk=orchard.cast.corp.pk).update(quota_mode="day_1")
+        second = Corp.objects.create(corpid="ww-second", name="二店", quota_mode="day_1")
+        wang = Staff.objects.create(corp=second, userid="wang", name="王", is_guide=True)
+    (both,) = orchard.contacts(1)
+    orchard.follow(both, wang)
+    orchard.scheduled(priority=90, corp_id=second.pk)
+
+    assert outcome(orchard, orchard.planned(priority=50, corp_id=orchard.cast.corp.pk)) == {"planned"}
 
 
 def test_a_push_of_higher_priority_beyond_the_window_takes_nothing(orchard):
