@@ -13,6 +13,7 @@ from celery import current_app
 from django.core.cache import cache
 from django.db import transaction
 from django.db.models import Count, Q, Sum
+from django.db.models.functions import MD5
 from django.utils import translation
 from django.utils.translation import gettext as _
 
@@ -133,7 +134,8 @@ def step(*, brand_id: int, import_id: int, at: datetime) -> bool:
         job = Import.objects.filter(pk=import_id, status=Status.RUNNING).first()
         if job is None:
             return False
-        part = ImportPart.objects.filter(of=import_id, done_at=None).order_by("number").first()
+        left = ImportPart.objects.filter(of=import_id, done_at=None).order_by("number")
+        part = left.annotate(mark=MD5("text")).first()
         if part is None:
             Import.objects.filter(pk=import_id, status=Status.RUNNING).update(status=Status.DONE, finished_at=at)
             logger.info("events.import.done", extra={"brand": brand_id, "import": import_id})
@@ -146,8 +148,9 @@ def step(*, brand_id: int, import_id: int, at: datetime) -> bool:
         # Cancelling waits for us, or we find it cancelled.
         if not Import.objects.select_for_update(of=("self",)).filter(pk=import_id, status=Status.RUNNING).exists():
             return False
-        mine = ImportPart.objects.filter(of=import_id, number=part.number, done_at=None)
-        if mine.update(done_at=at) != 1:
+        # With another text than was read, somebody's rows have been erased meanwhile: it is read again.
+        mine = ImportPart.objects.alias(mark=MD5("text")).filter(mark=part.mark)
+        if mine.filter(of=import_id, number=part.number, done_at=None).update(done_at=at) != 1:
             return True
         outcome = kind.write(read, at)
         ImportPart.objects.filter(of=import_id, number=part.number).update(

@@ -5,9 +5,11 @@ from io import BytesIO
 import pytest
 from django.utils import timezone
 
+from contacts.imports import ContactRows
 from contacts.models import Contact, Identity, IdentityConflict
 from contacts.oneid.identity import Claim, attach, resolve
-from events.imports import jobs
+from contacts.personal_data import erasure
+from events.imports import jobs, kinds
 from events.models import Event, Import
 from tenants.actors import Actor
 from tenants.scope import brand_scope
@@ -16,13 +18,15 @@ ALICE = Actor("user:1", "alice")
 HEADER = "手机号,会员号,姓名,性别,来源渠道"
 
 
-def ran(cast, text: str | bytes, *, header: str = HEADER, **options) -> tuple[jobs.Progress, list[str]]:
+def ran(
+    cast, text: str | bytes, *, header: str = HEADER, kind: str = "contacts", **options
+) -> tuple[jobs.Progress, list[str]]:
     """Upload with guessed columns and import to the end; how far it came, and the codes of what was wrong."""
     raw = text if isinstance(text, bytes) else f"{header}\n{text}".encode()
     brand, at = cast.brand.pk, timezone.now()
     import_id = jobs.upload(
         brand_id=brand,
-        kind="contacts",
+        kind=kind,
         name="会员.csv",
         file=BytesIO(raw),
         size=len(raw),
@@ -133,6 +137,29 @@ def test_a_row_is_about_the_person_whom_a_later_row_finds_it_to_be(cast, chen):
     assert (progress.accepted, progress.duplicate) == (2, 0)
 
 
+def test_who_is_erased_while_a_part_is_in_hand_is_not_made_anew(cast, chen, monkeypatch):
+    class Erasing(ContactRows):
+        """Between the reading of a part and its writing, an operator erases a person of it."""
+
+        name = "contacts_erasing"
+
+        def prepare(self, read):
+            with brand_scope(cast.brand.pk):
+                if Contact.objects.filter(pk=chen).exists():
+                    erasure.erase(
+                        contact_id=chen, typed_name="陈小满", reason="本人要求", actor=ALICE, at=timezone.now()
+                    )
+
+    monkeypatch.setitem(kinds._KINDS, Erasing.name, Erasing())
+
+    ran(cast, "13812345678,M1,陈女士,女,门店\n,M2,新会员,,", kind=Erasing.name, create=True, link=True)
+
+    with brand_scope(cast.brand.pk):
+        assert list(Contact.objects.values_list("name", flat=True)) == ["新会员"]
+        known = resolve([("phone", "13812345678"), ("member_id", "M1"), ("member_id", "M2")])
+        assert list(known) == [("member_id", "M2")]
+
+
 def test_by_our_own_number(cast, chen):
     ran(cast, f"#{chen},男,13900001111", header="客户编号,性别,联系电话")
 
@@ -142,8 +169,6 @@ def test_by_our_own_number(cast, chen):
 
 
 def test_what_is_missing_in_the_choice_is_said():
-    from contacts.imports import ContactRows
-
     kind = ContactRows()
     assert [error.code for error in kind.check({0: "name"}, {})] == ["import.no_person"]
     assert [error.code for error in kind.check({0: "phone"}, {})] == ["import.nothing_to_write"]
