@@ -2,13 +2,11 @@
 
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 from django.db import InterfaceError, OperationalError, transaction
 
-if TYPE_CHECKING:
-    from events.reactors import Batch, EventRow
+Row = TypeVar("Row")
 
 MOST = 20
 """events that may be parked out of one batch: when more fail, the reactor is broken and not the events"""
@@ -20,17 +18,17 @@ class HopelessError(Exception):
     """Too many of the batch's events fail: parking them would empty the log past a broken reactor."""
 
 
-def sift(handle: "Callable[[Batch], None]", batch: "Batch") -> "list[tuple[EventRow, Exception]]":
-    """Let the reactor have all events of the batch but those at which it fails, which are returned. In its scope.
+def sift(handle: Callable[[list[Row]], None], events: list[Row]) -> list[tuple[Row, Exception]]:
+    """Let the reactor have all the events but those at which it fails, which are returned. In its scope.
 
     Halves what fails until single events remain; each piece is a savepoint, in the events' order. Raises HopelessError
     when there are more than MOST of them."""
-    bad: list[tuple[EventRow, Exception]] = []
+    bad: list[tuple[Row, Exception]] = []
 
-    def give(rows: "list[EventRow]") -> None:
+    def give(rows: list[Row]) -> None:
         try:
             with transaction.atomic():
-                handle(replace(batch, rows=rows))
+                handle(rows)
         except TRANSIENT:
             raise
         except Exception as problem:
@@ -43,7 +41,7 @@ def sift(handle: "Callable[[Batch], None]", batch: "Batch") -> "list[tuple[Event
             else:
                 bad.append((rows[0], problem))
 
-    give(batch.rows)
+    give(events)
     return bad
 
 

@@ -5,12 +5,14 @@ transaction: its effects in our database happen exactly once. A reactor that is 
 the brand's log. Rows of unknown persons and rows that do not fire are passed over; linking brings the former back.
 
 An event at which a reactor fails is found and parked, so that those after it are not held up. A reactor that fails at
-everything stays where it is: that is a fault of ours, and parking would lose what it was to do."""
+everything stays where it is: that is a fault of ours, and parking would lose what it was to do. A batch for which the
+database's time limit is too short is given in pieces."""
 
 import json
 import logging
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
@@ -83,6 +85,8 @@ class Progress:
 
 SIFTED_ROWS = 200
 """rows of the log read at once while looking for the bad ones: each is tried several times within a transaction"""
+LONG_SECONDS = 20.0
+"""a deadlock shows sooner: what fails after so long ran into the database's time limit (60 s), and would again"""
 FAILING_FOR = timedelta(minutes=1)
 """so long a reactor that fails at all it is given is tried again before the events are blamed"""
 
@@ -99,15 +103,42 @@ def react(*, brand_id: int, reactor: str, at: datetime, horizon: int | None = No
     """Give the reactor its next batch, and move its cursor in the same transaction. Opens its own scope.
 
     `horizon` is `events.log.horizon()` unless given: a test inside one open transaction passes its own txid + 1."""
-    this = REGISTRY[reactor]
+    this, began = REGISTRY[reactor], time.monotonic()
+    try:
+        return _next(this, brand_id, at, horizon, this.limit)
+    except poison.TRANSIENT:
+        if time.monotonic() - began < LONG_SECONDS:
+            raise
+        logger.exception("events.reactor.too_long", extra={"brand": brand_id, "reactor": reactor})
+        return _in_pieces(this, brand_id, at, horizon)
+
+
+def _next(this: Reactor, brand_id: int, at: datetime, horizon: int | None, limit: int) -> Progress:
     try:
         with brand_scope(brand_id):
-            return _read_on(this, brand_id, at, horizon, limit=this.limit, give=_all)
+            return _read_on(this, brand_id, at, horizon, limit=limit, give=_all)
     except poison.TRANSIENT:
         raise
     except Exception as problem:
-        logger.exception("events.reactor.failed", extra={"brand": brand_id, "reactor": reactor})
+        logger.exception("events.reactor.failed", extra={"brand": brand_id, "reactor": this.name})
         return _without_the_bad(this, brand_id, at, horizon, problem)
+
+
+def _in_pieces(this: Reactor, brand_id: int, at: datetime, horizon: int | None) -> Progress:
+    """The rows of one batch a few at a time, each piece a transaction of its own. A failure at the first is noted."""
+    read = 0
+    for _piece in range(max(1, this.limit // SIFTED_ROWS)):
+        try:
+            done = _next(this, brand_id, at, horizon, min(this.limit, SIFTED_ROWS))
+        except poison.TRANSIENT as problem:
+            if not read:
+                with brand_scope(brand_id):
+                    _note_failing(this.name, brand_id, poison.told(problem), at)
+            raise
+        read += done.read
+        if not done.more:
+            break
+    return Progress(read, done.more, done.waiting)
 
 
 Give = Callable[[Reactor, Batch], None]
@@ -149,7 +180,7 @@ def _without_the_bad(this: Reactor, brand_id: int, at: datetime, horizon: int | 
 
 
 def _sifted(this: Reactor, batch: Batch) -> None:
-    bad = poison.sift(this.handle, batch)
+    bad = poison.sift(lambda rows: this.handle(replace(batch, rows=rows)), batch.rows)
     if len(bad) == len(batch.rows) and not _has_failed_long(this.name, batch):
         raise poison.HopelessError
     ParkedEvent.objects.bulk_create(

@@ -153,6 +153,24 @@ def test_a_deadlock_blames_nobody(live_cast, picky):
     assert heard(brand_id) == ["a", "b"]
 
 
+def test_what_takes_too_long_at_once_is_given_in_pieces(live_cast, picky, monkeypatch):
+    monkeypatch.setattr(reactors, "LONG_SECONDS", 0)
+    brand_id, pages = live_cast.brand.pk, [f"p{n:03}" for n in range(250)]
+    written(brand_id, *pages)
+    inner, sizes = picky.handle, []
+
+    def slow(batch):
+        sizes.append(len(batch.rows))
+        inner(batch)
+        if len(batch.rows) > 200:
+            raise OperationalError("terminating connection due to transaction timeout")
+
+    reactors.REGISTRY["picky"] = Reactor("picky", None, slow)
+    read_all(brand_id)
+
+    assert (heard(brand_id), sizes, on_hold(brand_id)) == (pages, [250, 200, 50], 0)
+
+
 def test_readyz_tells_of_it(live_cast, picky):
     brand_id = live_cast.brand.pk
     picky.bad = {"a"}
