@@ -273,6 +273,17 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    # Left to itself the generator names a set of choices after the field, and by a hash where two fields share a name.
+    "ENUM_NAME_OVERRIDES": {
+        "EventSenderEnum": ["api", "wecom", "system"],
+        "IdentityEdgeEnum": ["seen", "merge"],
+        "IdentityTypeEnum": "events.spelling.IDENTITY_SPACE",
+        "IngestStatusEnum": ["accepted", "duplicate", "refused"],
+        "PropertyTypeEnum": "events.declared.PROP_TYPES",
+        "TierEndEnum": "points.models.TierRules.AtEnd",
+        "TierMetricEnum": "points.models.TierRules.Metric",
+        "TierWindowEnum": "points.models.TierRules.Window",
+    },
 }
 
 UNFOLD: dict[str, Any] = {
