@@ -7,11 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from django.core import signing
-from django.db import OperationalError, models
+from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter
-from psycopg2.errors import DeadlockDetected  # type: ignore[import-untyped]
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,13 +19,12 @@ from rest_framework.views import APIView
 
 from scrm.lib import errors
 from scrm.lib.ids import made_id
+from scrm.lib.retries import until_done
 from tenants.api_auth import HasScope, KeyThrottle, Principal
 from tenants.models import IdempotentResponse
 from tenants.scope import brand_scope
 
 MAX_PAGE = 200
-ATTEMPTS = 3
-"""of a creating act that met another in a deadlock"""
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     str,
@@ -87,14 +85,7 @@ class BrandAPIView(APIView):
         self.validated(serializers.Serializer)  # of a call that asks for no body, too, none but an object is taken
         digest = hashlib.sha256(json.dumps(self.request.data, sort_keys=True).encode()).hexdigest()
         row_id = made_id(self.brand_id, self.caller.key_id, self.request.method, self.request.path, key)
-        for _attempt in range(ATTEMPTS - 1):
-            try:
-                return self._once(row_id, digest, act)
-            except OperationalError as error:
-                # Two that waited for each other: the database ended this one, and nothing of it was kept.
-                if not isinstance(error.__cause__, DeadlockDetected):
-                    raise
-        return self._once(row_id, digest, act)
+        return until_done(lambda: self._once(row_id, digest, act))
 
     def _once(self, row_id: UUID, digest: str, act: Callable[[], tuple[int, Mapping[str, Any]]]) -> Response:
         with brand_scope(self.brand_id):
