@@ -121,7 +121,7 @@ $(BIN)/uv:
 # the tests that need them are skipped and named.
 .PHONY: browser
 browser:
-	@if ! { command -v chromium >/dev/null && fc-list 2>/dev/null | grep -qi 'cjk'; } \
+	@if ! { command -v chromium >/dev/null && fc-list 2>/dev/null | grep -i cjk >/dev/null; } \
 	    && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "Installing chromium and fonts-noto-cjk for the browser tests…"; \
 	  { DEBIAN_FRONTEND=noninteractive apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
