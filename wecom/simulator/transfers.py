@@ -55,6 +55,32 @@ def start(
     message: str = "",
 ) -> Transfer:
     """Offer one customer to another member. Raises Refused with the item's code (reference §14)."""
+    _check_offer(engine, corp, kind, handover_userid, takeover, external_userid)
+    now = engine.clock.now()
+    due = now + engine.switches.transfer_seconds
+    transfer = Transfer(
+        transfer_id=f"{corp.next_serial()}",
+        kind=kind,
+        handover_userid=handover_userid,
+        takeover_userid=takeover.userid,
+        external_userid=external_userid,
+        started_at=int(now),
+        due=due,
+        message=message,
+    )
+    corp.add_transfer(transfer)
+    rng = engine.draw("transfer", transfer.transfer_id, external_userid)
+    if rng.random() < engine.switches.refuse_transfer_rate:
+        refused_at = now + rng.random() * engine.switches.transfer_seconds
+        engine.agenda.schedule(refused_at, corp.corpid, "refuse_transfer", transfer.transfer_id)
+    engine.agenda.schedule(due, corp.corpid, "finish_transfer", transfer.transfer_id)
+    return transfer
+
+
+def _check_offer(
+    engine: Engine, corp: Corp, kind: str, handover_userid: str, takeover: Member, external_userid: str
+) -> None:
+    """Raises Refused for what cannot be handed over."""
     if handover_userid == takeover.userid:
         raise Refused(40130)
     if not takeover.real_named:
@@ -81,28 +107,6 @@ def start(
         raise Refused(40128)
     if _is_full(engine, corp, takeover.userid):
         raise Refused(40099)
-    due = engine.clock.now() + engine.switches.transfer_seconds
-    transfer = Transfer(
-        transfer_id=f"{corp.next_serial()}",
-        kind=kind,
-        handover_userid=handover_userid,
-        takeover_userid=takeover.userid,
-        external_userid=external_userid,
-        started_at=now,
-        due=due,
-        message=message,
-    )
-    corp.add_transfer(transfer)
-    rng = engine.draw("transfer", transfer.transfer_id, external_userid)
-    if rng.random() < engine.switches.refuse_transfer_rate:
-        engine.agenda.schedule(
-            engine.clock.now() + rng.random() * engine.switches.transfer_seconds,
-            corp.corpid,
-            "refuse_transfer",
-            transfer.transfer_id,
-        )
-    engine.agenda.schedule(due, corp.corpid, "finish_transfer", transfer.transfer_id)
-    return transfer
 
 
 @act("refuse_transfer")

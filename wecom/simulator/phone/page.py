@@ -101,7 +101,7 @@ def _found(corp: Corp, wanted: str) -> list[str]:
 
 
 def _row(view: View, customer: Customer, at: int) -> str:
-    guides = "、".join(_guides(view, customer))
+    guides = view.words.listed(_guides(view, customer))
     when = f"<time>{view.words.when(at)}</time>" if at else ""
     mine = ' aria-current="true"' if view.customer is customer else ""
     target = replace(view, customer=customer, with_whom="")
@@ -124,7 +124,7 @@ def _guides(view: View, customer: Customer) -> list[str]:
 def _side(engine: Engine, view: View, customer: Customer) -> str:
     """Beside the phones, where there is room: who serves this customer, and other customers."""
     words = view.words
-    guides = "、".join(_guides(view, customer)) or "—"
+    guides = view.words.listed(_guides(view, customer)) or "—"
     others = [view.corp.customers[each] for each in _latest(engine, view.corp)]
     rows = "".join(_row(view, each, 0) for each in others[:20])
     more = f"<h2>{words('换一位客户')}</h2><div class='rows'>{rows}</div>" if rows else ""

@@ -27,7 +27,6 @@ ENGLISH_WORDS = {
     "你删除了{name}，不再收到消息": "You deleted {name} and get no more messages",
     "你加入了群聊": "You joined the group",
     "群聊": "Group",
-    "入群欢迎语": "Welcome to the group",
     "换一位客户": "Another customer",
     "全部客户": "All customers",
     "{corp}的客户": "Customers of {corp}",
@@ -59,6 +58,10 @@ class Words:
         """The text in this language, with its values put in."""
         said = ENGLISH_WORDS[text] if self.language == ENGLISH else text
         return said.format(**values) if values else said
+
+    def listed(self, names: list[str]) -> str:
+        """Names one after another."""
+        return (", " if self.language == ENGLISH else "、").join(names)
 
     def when(self, at: float) -> str:
         """A time as WeChat shows it: the hour today, else yesterday, the day of the week, the date."""
