@@ -30,7 +30,7 @@ def words_of(ids: Sequence[int]) -> list[str]:
 
 def pattern(words: Sequence[str]) -> str:
     """A regular expression of PostgreSQL's for the text of JSON that names the person."""
-    spelled = [re.sub(r"([^0-9A-Za-z\u0080-\uffff])", r"\\\1", json.dumps(w, ensure_ascii=False)[1:-1]) for w in words]
+    spelled = [re.sub(r"([^0-9A-Za-z\u0080-\uffff])", r"\\\1", _in_json(word)) for word in words]
     long = "|".join(each for word, each in zip(words, spelled, strict=True) if len(word) >= SURE)
     short = "|".join(each for word, each in zip(words, spelled, strict=True) if len(word) < SURE)
     found = []
@@ -41,12 +41,23 @@ def pattern(words: Sequence[str]) -> str:
     return "|".join(found) or NOBODY
 
 
+def holding(words: Sequence[str]) -> list[str]:
+    """For LIKE ANY: texts in which one of the words stands somehow. The expression is asked only of these."""
+    return ["%" + re.sub(r"([\\%_])", r"\\\1", _in_json(word)) + "%" for word in words]
+
+
+def _in_json(word: str) -> str:
+    return json.dumps(word, ensure_ascii=False)[1:-1]
+
+
 def told_by_inbox(*, brand: int, words: Sequence[str]) -> list[dict[str, Any]]:
     """The callbacks that name the person, as they came."""
     rows = execute(
         """SELECT event, change_type, payload, received_at FROM wecom_inboxitem
-           WHERE brand_id = %(brand)s AND payload::text ~ %(pattern)s ORDER BY received_at, id""",
+           WHERE brand_id = %(brand)s AND payload::text LIKE ANY (%(holding)s::text[]) AND payload::text ~ %(pattern)s
+           ORDER BY received_at, id""",
         brand=brand,
+        holding=holding(words),
         pattern=pattern(words),
     )
     return [dict(zip(("event", "change_type", "payload", "received_at"), row, strict=True)) for row in rows]
@@ -56,8 +67,10 @@ def in_inbox(*, brand: int, words: Sequence[str]) -> int:
     """Callbacks about the person keep their kind and time, and lose what they say. How many."""
     return touched(
         """UPDATE wecom_inboxitem SET payload = '{"erased": true}', error = ''
-           WHERE brand_id = %(brand)s AND payload::text ~ %(pattern)s""",
+           WHERE brand_id = %(brand)s AND payload::text LIKE ANY (%(holding)s::text[])
+             AND payload::text ~ %(pattern)s""",
         brand=brand,
+        holding=holding(words),
         pattern=pattern(words),
     )
 
@@ -65,9 +78,11 @@ def in_inbox(*, brand: int, words: Sequence[str]) -> int:
 def in_answers(*, brand: int, words: Sequence[str], ids: Sequence[int]) -> int:
     """Answers kept for repeats of a call that named the person, by word or by number, are given no more. How many."""
     return touched(
-        """DELETE FROM tenants_idempotentresponse WHERE brand_id = %(brand)s AND (response::text ~ %(pattern)s
-             OR response::text ~ %(numbers)s)""",
+        """DELETE FROM tenants_idempotentresponse
+           WHERE brand_id = %(brand)s AND response::text LIKE ANY (%(holding)s::text[])
+             AND (response::text ~ %(pattern)s OR response::text ~ %(numbers)s)""",
         brand=brand,
+        holding=holding([*words, *(str(number) for number in ids)]),
         pattern=pattern(words),
         numbers=numbers(ids),
     )
@@ -77,6 +92,8 @@ def in_audit(*, words: Sequence[str] = (), ids: Sequence[int] = (), objects: Seq
     """The trail keeps who did what and when; values of acts on these objects, or that name the person, go. How many.
 
     An object is `contact:17`, as the trail's own columns say."""
+    if not words and not ids and not objects:
+        return 0
     told = execute(
         "SELECT forget_in_audit(%(pattern)s, %(objects)s::text[])",
         pattern=f"{pattern(words)}|{numbers(ids)}",
