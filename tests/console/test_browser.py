@@ -177,7 +177,7 @@ def test_the_console_speaks_english(page, server, live_cast, friends, problems):
     log_in(page, server, "charlie")
     page.wait_for_url(f"{server}/b/yin/console/")
     page.evaluate("fetch('/').then(() => 0)")
-    page.click("nav .cursor-pointer:has-text('charlie')")
+    page.click("#user-button:has-text('charlie')")
     page.click("button:has-text('English')")
     page.wait_for_selector("nav a:has-text('Contacts')")
 

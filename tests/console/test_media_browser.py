@@ -95,6 +95,7 @@ def test_a_picture_of_the_welcome_and_of_the_library(page, server, live_cast, fr
     page.goto(f"{server}/b/yin/console/media/")
     assert page.locator("tr:has-text('欢迎.png') button").count() == 0
     page.click("tr:has-text('会员日.png') button:has-text('删除')")
+    page.click("dialog[open] button:has-text('删除素材')")
     page.wait_for_selector(":text('素材已删除')")
     with brand_scope(brand.pk):
         assert [row.name for row in Kept.objects.all()] == ["欢迎.png"]
