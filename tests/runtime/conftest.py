@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +17,7 @@ import pytest
 
 from scrm.runtime import environment
 from scrm.runtime.processes import started, working_in
+from scrm.runtime.state import is_free
 
 OURS = (
     "DATABASE_URL",
@@ -110,15 +111,14 @@ class Machine:
         self.runtime("erase")
 
 
+# Below the ports that the kernel gives to outgoing connections, of which one may be taken before we listen on it, and
+# a hundred for each process: two that run tests at the same time must not choose the same.
+_ports = itertools.count(20_000 + os.getpid() % 100 * 100)
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
+    """Ports that nobody listens on, and that nobody of us was given before."""
+    return list(itertools.islice(filter(is_free, _ports), count))
 
 
 def eventually(check: Callable[[], object], *, seconds: float = 60) -> None:
