@@ -436,4 +436,25 @@ def test_events_of_a_third_party_app_come_as_commands(third_party, simulator, co
     third_party.event("cancel_auth")
 
 
+def test_what_a_member_does_with_an_app_is_told_to_that_app_alone(third_party, simulator, corpid):
+    known = third_party.authorise(corpid)
+    receiver = Receiver(
+        known["auth_corp_info"]["corpid"], token=third_party.suite["token"], aes_key=third_party.suite["aes_key"]
+    )
+    simulator.post("/_sim/suites", {"suite_id": third_party.suite_id, "data_url": receiver.url})
+    agentid = known["auth_info"]["agent"][0]["agentid"]
+    guide = simulator.get(f"/_sim/corps/{corpid}/guides")["items"][0]["userid"]
+
+    simulator.act("enter_agent", userid=guide, event_key="own")  # the corp's own app
+    simulator.act("enter_agent", userid=guide, event_key="theirs", agentid=agentid)
+
+    event = receiver.next()[0]
+    theirs = third_party.control("ids", corpid=corpid, ids=[guide])["ids"][guide]
+    assert (event["Event"], event["EventKey"], event["AgentID"]) == ("enter_agent", "theirs", str(agentid))
+    assert event["FromUserName"] == theirs
+    assert receiver.events == []
+    third_party.control("cancel", corpid=corpid)
+    third_party.event("cancel_auth")
+
+
 AES_KEY_OF_TESTS = "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C"
