@@ -23,7 +23,7 @@ REFUSED_LATELY = timedelta(hours=24)
 
 def verdicts(corp: Corp, *, address: str, last_heard: datetime | None, at: datetime) -> list[Verdict]:
     """The three steps. `address` is the callback's; empty when there is none. Talks to our own server only."""
-    return [_address(corp, address), _handshake(corp, last_heard, at), _heard(last_heard)]
+    return [_address(corp, address), _handshake(corp, last_heard, at), _heard(corp, last_heard)]
 
 
 def _address(corp: Corp, address: str) -> Verdict:
@@ -57,9 +57,9 @@ def _answers(corp: Corp, address: str) -> str:
 def _handshake(corp: Corp, last_heard: datetime | None, at: datetime) -> Verdict:
     refused_at = corp.callback_refused_at
     if refused_at and refused_at > at - REFUSED_LATELY and (last_heard is None or refused_at > last_heard):
-        text = _("%(at)s 收到一个回调，但签名或密钥不对，没有采用。") % {"at": _local(refused_at)}
-        remedy = _("把本页的 Token 和 EncodingAESKey 重新填到企业微信的“接收消息”里并保存。")
-        return Verdict("handshake", False, text, remedy, code=corp.callback_refused_code)
+        why, remedy = crypto.refusal(corp.callback_refused_code)
+        text = _("%(at)s 收到一个回调，没有采用。%(why)s") % {"at": _local(refused_at), "why": why}
+        return Verdict("handshake", False, text, str(remedy), code=corp.callback_refused_code)
     if corp.callback_verified_at:
         return Verdict(
             "handshake", True, _("企业微信在 %(at)s 验证了回调地址。") % {"at": _local(corp.callback_verified_at)}
@@ -69,10 +69,12 @@ def _handshake(corp: Corp, last_heard: datetime | None, at: datetime) -> Verdict
     return Verdict("handshake", False, _("企业微信还没有验证回调地址。"), _where(corp), partial=True)
 
 
-def _heard(last_heard: datetime | None) -> Verdict:
+def _heard(corp: Corp, last_heard: datetime | None) -> Verdict:
     if last_heard is not None:
         return Verdict("callback", True, _("最近一次收到回调：%(at)s。") % {"at": _local(last_heard)})
     remedy = _("接收消息保存后，在 接收事件服务器 中勾选“外部联系人变更回调”等事件；客户有变动时会收到。")
+    if corp.suite_id:
+        remedy = _("请服务商确认这个代开发应用的回调配置已保存；客户有变动时会收到。")
     return Verdict("callback", False, _("还没有收到过企业微信的回调。"), remedy, partial=True)
 
 

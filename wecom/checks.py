@@ -6,6 +6,7 @@ failure ends them; the permissions after them are independent, and each is said 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -13,8 +14,8 @@ from django.utils.translation import gettext_lazy
 
 from scrm.lib.errors import Text
 from wecom.client import WeComClient
-from wecom.errors import Misconfigured, Rejected, WeComError
-from wecom.policy import CALLABLE, SCOPE, error_of
+from wecom.errors import Busy, Misconfigured, Throttled, Unreachable, WeComError
+from wecom.policy import ADMIN, SCOPE, error_of, remedy_of
 
 APP_DISABLED = 50003
 IP_UNTRUSTED = "wecom.ip_untrusted"
@@ -38,7 +39,8 @@ STEPS: dict[str, Text] = {
     "callback": gettext_lazy("接收回调"),
 }
 ACQUISITION = gettext_lazy("只有用获客链接时才需要：企业开通获客助手后，把本应用加入 获客助手 的“可调用接口的应用”。")
-GRANT = gettext_lazy("请服务商在应用模板里勾选这项权限，再请企业的管理员重新授权。")
+BY_HAND = gettext_lazy("请过几分钟再试。")
+"""what a call that the system repeats by itself is to whoever pressed a button"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ Trial = Callable[[Subject], Iterator[Verdict]]
 def foundations(subject: Subject, trouble: list[Misconfigured]) -> list[Verdict]:
     """Credentials, app, customer contact, staff: in order, up to and with the first that fails.
 
-    What an operator must mend is put into `trouble`. A WeCom that does not answer is raised, no verdict."""
+    What an operator must mend is put into `trouble`. A WeCom that does not answer, or wants a pause, is raised, no
+    verdict."""
     # An operator who has just mended the secret in WeCom must not be told the answer of a minute ago.
     subject.wecom.transport.tokens.forget_refusal()
     trials = {"credentials": credentials, "agent": agent, "permission": _permission}
@@ -91,8 +94,10 @@ def _in_order(subject: Subject, trials: Mapping[str, Trial], trouble: list[Misco
     for step, trial in trials.items():
         try:
             verdicts += trial(subject)
+        except (Unreachable, Throttled) as away:
+            raise _to_try_again(away) from None
         except WeComError as refusal:
-            if not refusal.errcode:
+            if not refusal.errcode:  # whoever answered was not WeCom
                 raise
             if isinstance(refusal, Misconfigured):
                 trouble.append(refusal)
@@ -103,23 +108,43 @@ def _in_order(subject: Subject, trials: Mapping[str, Trial], trouble: list[Misco
 
 def permissions(subject: Subject, *, at: datetime) -> list[Verdict]:
     """Every further permission by itself. A WeCom that does not answer is raised, no verdict."""
-    verdicts = [_customers(subject)]
+    trials: dict[str, Callable[[], Verdict]] = {"customers": partial(_customers, subject)}
     for step, api, body, works in _probes(at):
-        verdicts.append(_tried(subject, step, "post", api, body, str(works)))
-    verdicts.append(_directory(subject))
+        trials[step] = partial(_tried, subject, step, api, body, works)
+    trials["directory"] = partial(_directory, subject)
+    verdicts = []
+    for step, trial in trials.items():
+        try:
+            verdicts.append(trial())
+        except Unreachable as away:
+            raise _to_try_again(away) from None
+        except WeComError as refusal:
+            # Without customers nothing works; without one of the others, the rest does.
+            is_part = step != "customers" or isinstance(refusal, Throttled)
+            verdicts.append(refused(step, refusal, provided=subject.provided, partial=is_part))
     return verdicts
 
 
 def refused(step: str, refusal: WeComError, *, provided: bool = False, partial: bool = False) -> Verdict:
     """A refusal of WeCom's as a verdict, with the remedy that fits the step and the kind of app."""
-    remedy = str(refusal.remedy)
-    if refusal.problem_code == IP_UNTRUSTED and refusal.from_ip:
+    code = refusal.problem_code
+    remedy = str(remedy_of(code, provided=provided))
+    if isinstance(refusal, Throttled):
+        remedy = str(BY_HAND)
+    elif code == IP_UNTRUSTED and refusal.from_ip:
         remedy = _("企业微信看到的服务器 IP 是 %(ip)s。") % {"ip": refusal.from_ip} + remedy
     elif step == "acquisition":
         remedy = str(ACQUISITION)
-    elif refusal.problem_code == NOT_ALLOWED:
-        remedy = str(GRANT if provided else CALLABLE)
+    elif step == "directory" and code == NOT_ALLOWED and not provided:
+        remedy = str(ADMIN)  # the list of apps that may call is that of 客户联系
     return Verdict(step, False, str(refusal.detail), remedy, partial=partial, code=refusal.problem_code)
+
+
+def _to_try_again(away: Unreachable | Throttled) -> Unreachable | Throttled:
+    """The same, said to somebody for whom nothing is repeated."""
+    if isinstance(away, Busy | Throttled):
+        away.remedy = BY_HAND
+    return away
 
 
 # -- the foundations --------------------------------------------------------------------------------------------------
@@ -188,38 +213,23 @@ def _probes(at: datetime) -> list[tuple[str, str, dict[str, Any], Text]]:
     ]
 
 
-def _tried(subject: Subject, step: str, verb: str, api: str, body: dict[str, Any], works: str) -> Verdict:
-    try:
-        subject.wecom.transport.call(verb, api, body=body)
-    except WeComError as refusal:
-        if not refusal.errcode and not isinstance(refusal, Rejected):
-            raise
-        return refused(step, refusal, provided=subject.provided, partial=True)
-    return Verdict(step, True, works)
+def _tried(subject: Subject, step: str, api: str, body: dict[str, Any], works: Text) -> Verdict:
+    subject.wecom.transport.call("post", api, body=body)
+    return Verdict(step, True, str(works))
 
 
 def _customers(subject: Subject) -> Verdict:
     """The customers of the first member who has 客户联系, if there is one."""
-    try:
-        userids = subject.wecom.follow_users()
-        count = len(subject.wecom.external_userids(userid=userids[0])) if userids else 0
-    except WeComError as refusal:
-        if not refusal.errcode:
-            raise
-        return refused("customers", refusal, provided=subject.provided)
+    userids = subject.wecom.follow_users()
+    count = len(subject.wecom.external_userids(userid=userids[0])) if userids else 0
     if not userids:
         return Verdict("customers", False, _("没有可用的员工，读不到客户。"), str(SCOPE), partial=True)
     return Verdict("customers", True, _("可以读取客户；第一位员工有 %(count)d 位客户。") % {"count": count})
 
 
 def _directory(subject: Subject) -> Verdict:
-    try:
-        departments = subject.wecom.departments()
-        members = subject.wecom.department_users(department_id=departments[0].id) if departments else []
-    except WeComError as refusal:
-        if not refusal.errcode:
-            raise
-        return refused("directory", refusal, provided=subject.provided, partial=True)
+    departments = subject.wecom.departments()
+    members = subject.wecom.department_users(department_id=departments[0].id) if departments else []
     if not departments:
         text = _("应用看不到任何部门，员工不会归到门店。")
         return Verdict("directory", False, text, str(SCOPE), partial=True)

@@ -29,6 +29,7 @@ FIELDS = {
     "wecom.bad_corpid": "corpid",
     "wecom.bad_secret": "secret",
     "wecom.bad_agent": "agent_id",
+    "wecom.app_disabled": "agent_id",
     "wecom.ip_untrusted": "secret",
     "wecom.permission_withdrawn": "secret",
 }

@@ -36,6 +36,11 @@ REFUSALS: dict[str, tuple[Text, Text]] = {
 """problem code of a refused callback -> what is wrong, what to do"""
 
 
+def refusal(code: str) -> tuple[Text, Text]:
+    """(what is wrong, what to do) for the code of a refused callback, also for one that is not in the table."""
+    return REFUSALS.get(code, REFUSALS["wecom.bad_callback"])
+
+
 @dataclass(frozen=True, slots=True)
 class Seal:
     """What WeCom signs a callback with: the parameters of its query."""

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from tenants.models import Brand
 from tenants.secrets import EncryptedField
 from tenants.tables import TenantModel, tenant_key
-from wecom.policy import policy_named
+from wecom.policy import policy_named, remedy_of
 
 
 class QuotaMode(models.TextChoices):
@@ -181,7 +181,7 @@ class Corp(TenantModel):
         """What the operator can do about it; names the address to register where WeCom named it."""
         if not self.trouble_code:
             return ""
-        remedy = str(policy_named(self.trouble_code).remedy)
+        remedy = str(remedy_of(self.trouble_code, provided=self.suite_id is not None))
         _api, _errcode, ip = (*self.trouble_detail.split(" "), "", "", "")[:3]
         return gettext("企业微信看到的服务器 IP 是 %(ip)s。") % {"ip": ip} + remedy if ip else remedy
 

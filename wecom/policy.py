@@ -69,6 +69,9 @@ TOKEN = Policy(Act.TOKEN, "wecom.token_refused", _("企业微信不认刚取得�
 UNNAMED = _refused("rejected", _("企业微信拒绝了这个请求。"))
 
 _BAD_SECRET = _config("bad_secret", _("Secret 不正确，或应用已停用、Secret 已重置。"), SECRET)
+_DISABLED = _config(
+    "app_disabled", _("应用已停用。"), _("在企业微信管理后台 › 应用管理 打开本应用并启用，再重新检测。")
+)
 _NOT_ALLOWED = _config("permission_withdrawn", _("应用没有调用这个接口的权限。"), CALLABLE)
 _OUT_OF_SCOPE = _state("out_of_scope", _("员工不在应用的可见范围内。"), SCOPE)
 _NO_MEMBER = _state("no_member", _("企业微信里没有这个员工。"), SYNC)
@@ -99,7 +102,8 @@ _BY_CODE: tuple[tuple[Policy, tuple[int, ...]], ...] = (
     (_wait("version_conflict", _("有别的操作同时修改了同一份数据。"), 1, Act.AGAIN), (6000,)),
     (_wait("concurrent", _("同时调用太多，或有别的操作正在处理同一个对象。"), 5, Act.AGAIN), (45033, 45035, 41096)),
     (TOKEN, (40014, 42001, 40082, 42009)),
-    (_BAD_SECRET, (40001, 40091, 50003)),
+    (_BAD_SECRET, (40001, 40091)),
+    (_DISABLED, (50003,)),
     (_config("bad_corpid", _("企业 ID 不正确。"), _("在企业微信管理后台 › 我的企业 最下方复制企业 ID。")), (40013,)),
     (_FREQUENT, (45009,)),
     (_NOT_ALLOWED, (48001, 48002, 48006, 60031)),
@@ -214,6 +218,20 @@ _BY_CODE: tuple[tuple[Policy, tuple[int, ...]], ...] = (
 
 TABLE: dict[int, Policy] = {number: policy for policy, numbers in _BY_CODE for number in numbers}
 _BY_NAME: dict[str, Policy] = {policy.code: policy for policy, _numbers in _BY_CODE}
+
+
+GRANT = _("请服务商在应用模板里勾选这项权限，再请企业的管理员重新授权。")
+_OF_PROVIDED: dict[str, Text] = {
+    _NOT_ALLOWED.code: GRANT,
+    _BAD_SECRET.code: REAUTHORISE,
+    "wecom.ip_untrusted": _("请服务商在服务商后台的 IP 白名单里加入服务器出口 IP，再重新检测。"),
+}
+"""what else is to be done where the app came by an authorisation of a provider's (reference §2.2, §5)"""
+
+
+def remedy_of(code: str, *, provided: bool = False) -> Text:
+    """What to do about one of our own codes, for an app of the corp's or one `provided` by a provider."""
+    return _OF_PROVIDED.get(code, "") if provided and code in _OF_PROVIDED else policy_named(code).remedy
 
 
 def policy_named(code: str) -> Policy:

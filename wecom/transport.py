@@ -235,7 +235,9 @@ def _failed(failure: requests.RequestException, api: str, repeatable: bool) -> t
     if failure.response is not None and failure.response.status_code == NO_SUCH_PATH:
         return errors.Rejected(_("企业微信没有这个接口，或地址不对。"), code="wecom.no_such_api", api=api), False
     if _never_connected(failure):
-        return errors.Unreachable(_("连接不上企业微信。"), remedy=_("检查服务器的网络和域名解析。"), api=api), True
+        return errors.Unreachable(
+            _("连接不上企业微信。"), remedy=_("请系统管理员检查服务器的网络和域名解析。"), api=api
+        ), True
     return no_answer(api, repeatable), repeatable
 
 

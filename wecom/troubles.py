@@ -70,7 +70,7 @@ def refused_callbacks(*, at: datetime) -> list[RefusedCallbacks]:
     for corp in Corp.objects.filter(callback_refused_at__gt=at - SHOWN_FOR).order_by("pk"):
         heard = InboxItem.objects.filter(corp=corp, received_at__gt=at - SHOWN_FOR).aggregate(last=Max("received_at"))
         if heard["last"] is None or corp.callback_refused_at is None or heard["last"] < corp.callback_refused_at:
-            text, remedy = crypto.REFUSALS.get(corp.callback_refused_code, crypto.REFUSALS["wecom.bad_callback"])
+            text, remedy = crypto.refusal(corp.callback_refused_code)
             shown.append(RefusedCallbacks(corp, str(text), str(remedy)))
     return shown
 

@@ -12,7 +12,7 @@ from scrm.lib.errors import Conflict, Invalid, NotFound
 from tenants.actors import Actor
 from tenants.scope import brand_scope
 from tests.wecom.test_callbacks import event_xml, sealed
-from wecom import callback_keys, corps, errors, troubles
+from wecom import callback_keys, corps, errors, transport, troubles
 from wecom.client import client_for
 from wecom.models import CallbackEndpoint, Corp, CorpApp, InboxItem
 
@@ -235,3 +235,45 @@ def test_without_redis_a_corp_is_disconnected_all_the_same(at_hand, settings):
     corps.disconnect(**at_hand, confirm="全棉生活")
 
     assert corp_of(at_hand).connected_at is None
+
+
+@pytest.mark.parametrize("errcode", [-1, 45009])
+def test_a_wecom_that_wants_a_pause_is_no_fault_of_the_secret(form, at_hand, simulator, errcode, monkeypatch):
+    """Nothing was saved and nothing is tried again by itself: whoever pressed the button is told so."""
+    monkeypatch.setattr(transport, "BACKOFF_SECONDS", 0)
+    simulator.post("/_sim/faults", {"path": "gettoken", "mode": "errcode", "errcode": errcode})
+    for act in (lambda: corps.connect(**form), lambda: verdicts_of(at_hand)):
+        with pytest.raises(errors.WeComError) as refusal:
+            act()
+        assert str(refusal.value.remedy) == "请过几分钟再试。"
+
+
+def test_a_permission_that_wecom_will_not_show_just_now_is_said_as_such(at_hand, simulator):
+    path = "externalcontact/customer_acquisition/list_link"
+    simulator.post("/_sim/faults", {"path": path, "mode": "errcode", "errcode": 45009})
+
+    verdict = verdicts_of(at_hand)["acquisition"]
+
+    assert (verdict.ok, verdict.partial, verdict.code) == (False, True, "wecom.throttled")
+    assert verdict.remedy == "请过几分钟再试。"  # and not where to allow what may be allowed already
+
+
+def test_a_disabled_app_is_not_told_that_its_secret_is_wrong(at_hand, simulator):
+    simulator.post("/_sim/faults", {"path": "agent/get", "mode": "errcode", "errcode": 50003})
+
+    verdict = verdicts_of(at_hand)["agent"]
+
+    assert verdict.detail == "应用已停用。"
+    assert "启用" in verdict.remedy
+
+
+def test_a_callback_for_another_corp_is_not_told_as_a_wrong_key(at_hand):
+    with brand_scope(at_hand["brand_id"]):
+        Corp.objects.filter(pk=at_hand["corp_id"]).update(
+            callback_refused_code="wecom.wrong_receiver", callback_refused_at=timezone.now()
+        )
+
+    verdict = verdicts_of(at_hand)["handshake"]
+
+    assert "这个回调属于另一个企业" in verdict.detail
+    assert "回调 URL" in verdict.remedy

@@ -151,6 +151,15 @@ def test_the_checks_of_a_provided_corp_speak_of_the_provider(provided):
     assert "服务商" in verdicts["moments"].remedy
     assert "员工 ID" in verdicts["directory"].detail  # names are not given to providers
     assert verdicts["address"].ok
+    provided.act("change", forbidden=[])
+    provided.simulator.post("/_sim/faults", {"path": "agent/get", "mode": "errcode", "errcode": 60020})
+    (refused,) = (
+        each
+        for each in corps.check(brand_id=provided.brand_id, corp_id=corp.pk, at=timezone.now())
+        if each.step == "agent"
+    )
+    assert "服务商后台的 IP 白名单" in refused.remedy  # the app's own list is not theirs to change
+    assert "服务商后台的 IP 白名单" in provided.corp().trouble_remedy
 
 
 def test_a_template_link_brings_the_corp_by_event(provided):

@@ -23,7 +23,7 @@ from wecom import callback_keys
 from wecom.client import WeComClient
 from wecom.errors import Misconfigured
 from wecom.models import AppKind, Authorisation, AuthorisationLink, CallbackEndpoint, Corp, CorpApp, QuotaMode, Suite
-from wecom.policy import policy_named
+from wecom.policy import REAUTHORISE, policy_named
 from wecom.provider.calls import AuthorisedApp, ProviderCalls, SuiteCalls
 from wecom.provider.suites import CLOCKS_APART, redirect_url
 
@@ -36,6 +36,8 @@ CANCELLED = "wecom.authorisation_cancelled"
 ELSEWHERE = "wecom.authorised_elsewhere"
 GONE = "wecom.provider_authorisation"
 """WeCom's own word for it: the permanent code is no longer good (40084, 48004)"""
+SPENT = "wecom.code_expired"
+"""an auth_code that was used or is too old: a page opened again brings no other one"""
 SYSTEM = Actor("system", "WeCom")
 
 
@@ -272,4 +274,4 @@ def _actor_of(link: AuthorisationLink | None) -> Actor:
 def problem_text(code: str) -> tuple[str, str]:
     """(what is wrong, what to do) for a link's problem, in the reader's language."""
     policy = policy_named(code)
-    return str(policy.detail), str(policy.remedy)
+    return str(policy.detail), str(REAUTHORISE if code == SPENT else policy.remedy)
