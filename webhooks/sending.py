@@ -17,6 +17,7 @@ from django.db import connection
 
 from contacts import gone
 from contacts.models import Identity
+from scrm.lib import retries
 from tenants.scope import brand_scope
 from webhooks import signing
 from webhooks.models import Webhook, WebhookDelivery
@@ -78,9 +79,14 @@ def send_due(*, brand_id: int, webhook_id: int, at: datetime) -> int:
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = list(pool.map(tell, claimed))
-    with brand_scope(brand_id):
-        _note(webhook, claimed, answers, at=now())
+    retries.until_done(lambda: _noted(webhook, claimed, answers, at=now()))
     return len(claimed)
+
+
+def _noted(webhook: Webhook, claimed: Sequence[Claimed], answers: Sequence[Answer], *, at: datetime) -> None:
+    # A merge may take the same rows in another order.
+    with brand_scope(webhook.brand_id):
+        _note(webhook, claimed, answers, at=at)
 
 
 def body_of(event: Claimed, identities: dict[str, list[str]]) -> bytes:

@@ -153,6 +153,25 @@ def test_who_was_merged_since_is_told_of_as_who_they_are(cast, receiver) -> None
     assert receiver.got[0]["data"]["contact"] == {"id": one, "identities": {"unionid": ["u1"]}}
 
 
+def test_of_two_who_are_one_the_later_event_waits_for_the_earlier(cast, receiver) -> None:
+    one, other = cast.contact().pk, cast.contact().pk
+    webhook = make(cast, receiver, "sign_in", "share").webhook
+    receiver.answer = lambda said: 500 if said["type"] == "sign_in" else 200
+    happen(cast, ("sign_in", other))
+    send(cast, webhook)
+    with brand_scope(cast.brand.pk):
+        (merge_id,) = merging.merge(wanted=[Wanted(one, other)], at=datetime.now(UTC))
+    happen(cast, ("share", one), start=5)
+    send(cast, webhook)
+    assert receiver.got == [], "the same customer's first event has yet to be told"
+    receiver.answer = 200
+    send(cast, webhook, minutes=1)
+    assert receiver.told() == [("sign_in", one), ("share", one)]
+    with brand_scope(cast.brand.pk):
+        merging.split(merge_ids=[merge_id], actor=SYSTEM, at=datetime.now(UTC))
+    assert [row["contact_id"] for row in rows(cast)] == [other, one]
+
+
 def test_each_persons_events_keep_their_order_under_many_workers_and_a_replay(live_cast, receiver) -> None:
     people = [live_cast.contact().pk for _ in range(5)]
     webhook = make(live_cast, receiver).webhook
