@@ -20,7 +20,7 @@ def perform(engine: Engine, name: str, request: Request) -> Request:
     engine.dirty = True
     try:
         return {"ok": True, **ACTS[name](engine, corp, request)}
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise BadAct(f"malformed request: {error}") from error
     except Refused as refusal:
         raise BadAct(f"refused with errcode {refusal.errcode} {refusal.text or ''}".strip()) from refusal
