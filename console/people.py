@@ -13,6 +13,7 @@ from django.utils.dateparse import parse_datetime
 
 from campaigns.models import Reservation
 from contacts.models import Contact, Follow, Identity, Staff, Store
+from events.spelling import canonical
 from points.models import PointsAccount, PointsEntry
 from scrm.lib.errors import found
 from tagging.language import compiler
@@ -123,13 +124,18 @@ def _follows(**fields: Any) -> QuerySet[Follow]:
 
 
 def _matches(text: str) -> Q:
-    """By name, remark, whole phone or its last four digits, external_userid or unionid, or our number, as #6395 too."""
+    """By name, remark, whole phone however it is written, or its last four digits; by external_userid, unionid, or our
+    number, as #6395 too."""
     matches = Q(name__contains=text) | Q(Exists(_follows(remark__contains=text)))
     number = text.removeprefix("#")
     if number.isascii() and number.isdigit() and len(number) < 19:
         matches |= Q(pk=int(number))
-    if text.isdigit() and len(text) >= 4:
-        matches |= Q(phone=text) if len(text) > 4 else Q(phone__endswith=text)
+    phone = canonical("phone", text)
+    if len(phone) > 4:
+        of_phone = Identity.objects.filter(contact=OuterRef("pk"), type__in=("phone", "order_phone"), value=phone)
+        matches |= Q(phone=phone) | Q(Exists(of_phone))
+    elif text.isdigit() and len(text) == 4:
+        matches |= Q(phone__endswith=text)
     if text.isascii() and len(text) >= 8:
         matches |= Q(Exists(Follow.objects.filter(contact=OuterRef("pk"), external_userid=text)))
         matches |= Q(Exists(Identity.objects.filter(contact=OuterRef("pk"), value=text)))

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from contacts.models import Contact, Follow, GroupMember, Identity
 from contacts.oneid import conflicts
 from events.models import Event
+from events.spelling import canonical
 from scrm.lib.errors import FieldError, Invalid, found
 
 
@@ -61,7 +62,7 @@ def search(
     `guide_id` and `store_id` mean the main guide; `lost` None means both."""
     contacts = Contact.objects.select_related("main_guide__store")
     if text:
-        contacts = contacts.filter(Q(name__contains=text) | Q(phone=text))
+        contacts = contacts.filter(Q(name__contains=text) | Q(phone=canonical("phone", text) or text))
     if guide_id is not None:
         contacts = contacts.filter(main_guide_id=guide_id)
     if store_id is not None:
