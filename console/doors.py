@@ -142,15 +142,16 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
         return JsonResponse(
             {**problem, "detail": _("没有这个地址。")}, status=404, content_type="application/problem+json"
         )
-    return _plain(request, 404, _("没有这个页面"), _("它可能已被删除，或不属于你能进入的品牌。"))
+    return plain(request, 404, _("没有这个页面"), _("它可能已被删除，或不属于你能进入的品牌。"))
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None, reason: str = "") -> HttpResponse:
     """403: the role does not have it; says whom to ask."""
-    return _plain(request, 403, _("你的角色没有这项权限"), _("需要的话，请联系品牌负责人在「成员与角色」中调整。"))
+    return plain(request, 403, _("你的角色没有这项权限"), _("需要的话，请联系品牌负责人在「成员与角色」中调整。"))
 
 
-def _plain(request: HttpRequest, status: int, title: str, text: str) -> HttpResponse:
+def plain(request: HttpRequest, status: int, title: str, text: str) -> HttpResponse:
+    """A page of a few words and the way home; of a fragment only the words."""
     if request.headers.get("HX-Request"):
         return render(request, "console/parts/plain.html", {"title": title, "text": text}, status=status)
     return render(request, "console/plain.html", {"title": title, "text": text, "status": status}, status=status)

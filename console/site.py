@@ -28,6 +28,7 @@ from django.views.decorators.http import require_http_methods
 from unfold.sites import UnfoldAdminSite
 
 from console.brand_path import SLUG
+from console.doors import plain
 from scrm.lib import errors, retries
 from tenants import seats
 from tenants.actors import Actor
@@ -59,6 +60,7 @@ class Page:
     name: str
     view: View
     needs: Capability
+    methods: tuple[str, ...]
     own_scopes: bool
 
 
@@ -73,7 +75,7 @@ def page(
     `own_scopes`: the view talks to WeCom, so it runs outside a scope and opens its own around each act."""
 
     def register(view: View) -> View:
-        PAGES.append(Page(route, name, require_http_methods(list(methods))(view), needs, own_scopes))
+        PAGES.append(Page(route, name, require_http_methods(list(methods))(view), needs, methods, own_scopes))
         return view
 
     return register
@@ -116,6 +118,11 @@ class ConsoleSite(UnfoldAdminSite):
             _enter(request)
             if page is not None and not request.place.may(page.needs):
                 raise PermissionDenied(page.needs.label)
+            if page is not None and request.method == "GET" and "GET" not in page.methods:
+                # An act's address, opened or loaded anew: what it would do, a button does.
+                answer = plain(request, 405, _("这个地址只接收提交"), _("请回到页面，用上面的按钮操作。"))
+                answer["Allow"] = ", ".join(page.methods)
+                return answer
             with timezone.override(ZoneInfo(request.brand.timezone)):
                 own_scopes = page is not None and page.own_scopes
                 try:

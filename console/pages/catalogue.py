@@ -6,6 +6,7 @@ from django.http import HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from console.site import BrandRequest, need, page, render, told
 from events import catalogue, declared, parked
@@ -90,7 +91,7 @@ def discard(request: BrandRequest) -> HttpResponse:
 
 
 def _props(kind: EventType) -> str:
-    return "，".join(f"{name} {type_}" for name, type_ in kind.props.items())
+    return pgettext("list", "，").join(f"{name} {type_}" for name, type_ in kind.props.items())
 
 
 def _typed(form: QueryDict) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from tenants.roles import Role
 from tenants.scope import brand_scope
 from tests.console import scene
 from tests.console.test_isolation import console_paths
+from wecom.models import Corp
 
 
 def person(cast, role: str, **more) -> User:
@@ -387,3 +388,40 @@ def test_only_our_own_files_may_be_loaded(cast, console):
 
     assert "default-src 'self'" in response.headers["Content-Security-Policy"]
     assert not re.findall(r'(?:src|href)="https?://', response.content.decode())
+
+
+def test_an_acts_address_that_is_opened_says_so(cast, console):
+    made = scene.made(cast)
+
+    response = console(cast.alice.user).get(at(cast, f"pushes/{made.draft.pk}/send/"))
+
+    assert (response.status_code, response.headers["Allow"]) == (405, "POST")
+    assert "这个地址只接收提交" in response.content.decode()
+
+
+def test_digits_of_other_scripts_are_no_numbers(cast, console):
+    alice = console(cast.alice.user)
+
+    for path in ("pushes/?before=²", "audit/?after=٣", "inbox/?before=99999999999999999999"):
+        assert alice.get(at(cast, path)).status_code == 200, path
+    form = {"corp": "²", "content": "²", "media": "²", "text": "欢迎", "is_on": "1"}
+    assert alice.post(at(cast, "welcome/"), form).status_code in (404, 422)
+    assert alice.post(at(cast, "keys/"), {"name": "x", "scopes": "events:write", "per_minute": "²"}).status_code == 422
+
+
+def test_a_brand_of_two_corps_says_from_which_it_sends(cast, console):
+    with brand_scope(cast.brand.pk):
+        second = Corp.objects.create(corpid="ww-second", name="第二主体")
+    alice = console(cast.alice.user)
+    form = {"name": "推送", "channel": "single", "v1.text": "会员日", "most": "0"}
+
+    refused = alice.post(at(cast, "pushes/new/"), form)
+    assert refused.status_code == 422
+    fields = re.findall(r'<label for="(f-\w+)".*?<span class="error">', refused.content.decode())
+    assert {"f-corp", "f-most"} <= set(fields)
+    saved = alice.post(at(cast, "pushes/new/"), {**form, "most": "", "corp": second.pk})
+
+    assert saved.status_code == 302
+    with brand_scope(cast.brand.pk):
+        assert Push.objects.get().corp_id == second.pk
+    assert f'<option value="{second.pk}" selected>' in alice.get(saved.headers["Location"]).content.decode()
