@@ -13,8 +13,12 @@ from django.utils.translation import gettext as _
 
 from scrm.lib.errors import FieldError
 
-_INWARD = [ipaddress.ip_network(each) for each in ("fec0::/10", "64:ff9b:1::/48", "::/96")]
-"""Global by Python's word, yet ways inside: site-local, NAT64 by a prefix of one's own, IPv4 in the last 32 bits"""
+_INWARD = [
+    ipaddress.ip_network(each)
+    for each in ("fec0::/10", "64:ff9b:1::/48", "::/96", "192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32")
+]
+"""Global by Python's word, yet ways inside: site-local, NAT64 by a prefix of one's own, IPv4 in the last 32 bits; what
+clouds answer their own machines from (Oracle 192.0.0.192, Azure 168.63.129.16), and the old 6to4 relays"""
 
 
 class ForbiddenAddress(Exception):
@@ -75,8 +79,8 @@ def _is_public(text: str) -> bool:
             address = inner
         elif address in ipaddress.ip_network("64:ff9b::/96"):
             address = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        elif any(address in network for network in _INWARD):
-            return False
+    if any(address in network for network in _INWARD):
+        return False
     return address.is_global and not address.is_multicast
 
 

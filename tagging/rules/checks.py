@@ -47,6 +47,8 @@ def check(values: Mapping[str, Any]) -> None:
     if measure != Measure.SEQUENCE and values["steps"] != []:
         remedy = _("去掉它，或把衡量改为 sequence。")
         errors.append(FieldError("rule.steps", "tagging.unknown_field", _("只有先后做过的规则有各步。"), remedy))
+    if measure == Measure.RECENCY:
+        errors += _check_recency(values)
     errors += _check_thresholds(values)
     if isinstance(values["name"], str) and len(values["name"]) > MAX_NAME:
         errors.append(FieldError("rule.name", "tagging.bad_name", _("名称最长 60 个字符。"), _("改短一些。")))
@@ -91,6 +93,20 @@ def _check_sequence(values: Mapping[str, Any]) -> list[FieldError]:
             )
         )
     return errors
+
+
+def _check_recency(values: Mapping[str, Any]) -> list[FieldError]:
+    """Once is enough, and it is taken when it is too long ago: with a half-life nobody would ever reach that."""
+    said = [name for name in ("high", "low", "half_life_days") if values[name] is not None]
+    return [
+        FieldError(
+            f"rule.{name}",
+            "tagging.unknown_field",
+            _("最近做过的规则没有门槛和半衰期。"),
+            _("去掉它；要按次数算，把衡量改为 count。"),
+        )
+        for name in said
+    ]
 
 
 def _check_interest(values: Mapping[str, Any]) -> list[FieldError]:

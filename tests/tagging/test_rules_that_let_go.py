@@ -217,6 +217,8 @@ def test_a_group_made_exclusive_keeps_one_tag_each(orchard):
         ({"measure": "sequence", "event_type": "", "steps": [{"event": "add_cart"}]}, "steps"),
         ({"measure": "interest", "event_type": "", "where": {}}, "where"),
         ({"measure": "often"}, "measure"),
+        ({"measure": "recency", "half_life_days": 7}, "half_life_days"),
+        ({"measure": "recency", "high": 3}, "high"),
     ],
 )
 def test_impossible_rules_are_refused(orchard, wrong, field):

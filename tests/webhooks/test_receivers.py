@@ -112,6 +112,9 @@ def test_what_is_no_http_is_named(hurried, said) -> None:
         ["fe80::1%eth0"],
         ["0.0.0.0"],
         ["100.64.0.1"],
+        ["168.63.129.16"],
+        ["192.0.0.192"],
+        ["::ffff:168.63.129.16"],
     ],
 )
 def test_a_name_that_leads_inside_is_not_called(settings, monkeypatch, addresses) -> None:
