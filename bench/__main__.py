@@ -24,6 +24,7 @@ MEASURES = (
     "segments",
     "history",
     "oneid",
+    "erasing",
     "big",
     "lag",
     "planning",

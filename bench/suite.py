@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from bench import (
     callbacks,
+    erasing,
     history,
     importing,
     ingest,
@@ -38,6 +39,7 @@ SUITE: dict[str, Callable[[Admin, float, int], list[Measure]]] = {
     "segments": questions.measure,
     "history": history.measure,
     "oneid": oneid.measure,
+    "erasing": erasing.measure,
     "big": million.measure,
     "lag": lag.measure,
     "planning": planning.measure,
