@@ -162,6 +162,8 @@ def test_acts_of_an_unknown_corp(caller):
         ("limits", {"enabled": "no"}),
         ("suites", {"trusted_ips": "10.0.0.1"}),
         ("suites", {"token": "", "aes_key": "short"}),
+        ("suites", {"suite_id": {"a": 1}}),
+        ("mini_programs", {"corpid": "{corpid}", "appid": ["x"]}),
         ("corps/{corpid}/callback", {"url": "http://127.0.0.1:9/", "token": "x", "aes_key": "k" * 43, "timeout": []}),
         ("corps/{corpid}/apps/1000002", {"unlicensed": "x"}),
         ("acts/change_group", {"chat_id": "{chat_id}", "name": 5}),

@@ -37,6 +37,11 @@ def text_of(body: Answer, name: str) -> str:
     return str(body[name])
 
 
+def text_or_none(body: Answer, name: str) -> str | None:
+    """A string, None when it is absent, null or empty. Raises BadRequest."""
+    return text_of(body, name) if body.get(name) not in (None, "") else None
+
+
 def number_of(body: Answer, name: str, default: float) -> float:
     """A number. Raises BadRequest."""
     try:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from aiohttp import web
 
-from wecom.simulator.control_base import ENGINE, Answer, BadRequest, body_of, corp_named, reply, text_of
+from wecom.simulator.control_base import ENGINE, Answer, BadRequest, body_of, corp_named, reply, text_of, text_or_none
 from wecom.simulator.logins import Person, openid_of
 from wecom.simulator.outbound import EventField
 from wecom.simulator.world import Corp
@@ -46,8 +46,8 @@ async def add_mini_program(request: web.Request) -> web.Response:
     program = engine.logins.add_mini_program(
         corp_named(engine, body),
         name=str(body.get("name", "会员中心")),
-        appid=body.get("appid"),
-        secret=body.get("secret"),
+        appid=text_or_none(body, "appid"),
+        secret=text_or_none(body, "secret"),
     )
     return reply({"appid": program.appid, "secret": program.secret, "name": program.name})
 

@@ -20,6 +20,7 @@ from wecom.simulator.control_base import (
     receiver_of,
     reply,
     text_of,
+    text_or_none,
 )
 from wecom.simulator.outbound import VERIFY_WITHIN
 from wecom.simulator.suite_records import Suite
@@ -47,8 +48,8 @@ async def set_suite(request: web.Request) -> web.Response:
             suite = engine.suites.make(
                 kind=str(body.get("kind", "customized")),
                 name=str(body.get("name", "果园代开发")),
-                provider=body.get("provider"),
-                suite_id=body.get("suite_id"),
+                provider=text_or_none(body, "provider"),
+                suite_id=text_or_none(body, "suite_id"),
             )
         except ValueError as error:
             raise BadRequest(f"kind: {error}") from error
