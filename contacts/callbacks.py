@@ -220,6 +220,8 @@ def _lost_by(event: CallbackEvent) -> Follow.LostBy:
 
 def _tell_failed_transfers(events: Sequence[CallbackEvent]) -> None:
     """The log says which customer did not go over to which guide, and why in WeCom's word."""
+    at = timezone.now()
+    events = [event for event in events if _told_at(event) >= at - groups.NEWS]
     if not events:
         return
     with brand_scope(events[0].brand_id):
@@ -237,7 +239,7 @@ def _tell_failed_transfers(events: Sequence[CallbackEvent]) -> None:
                 for event in events
                 if (userid := event.text("UserID").lower()) in staff
             ],
-            at=timezone.now(),
+            at=at,
         )
 
 

@@ -327,7 +327,7 @@ def _announce_added(news: Iterable[tuple[int, int, FollowedContact]], *, brand_i
 
 
 def _mourn(ended: Sequence[tuple[int, int, int, datetime]], *, by: Follow.LostBy, at: datetime) -> int:
-    """Settle the contacts of friendships that ended, and tell the log."""
+    """Settle the contacts of friendships that ended, and tell the log if it is news."""
     if not ended:
         return 0
     contact_ids = {contact for _brand, _staff, contact, _lost in ended}
@@ -343,6 +343,7 @@ def _mourn(ended: Sequence[tuple[int, int, int, datetime]], *, by: Follow.LostBy
             props={"staff_id": staff, "lost_by": by.value},
         )
         for brand, staff, contact, lost_at in ended
+        if lost_at >= at - NEWS
     ]
     log.write(events, at=at)
     return len(ended)

@@ -27,6 +27,7 @@ from tenants.scope import brand_scope
 from wecom.client import WeComClient
 from wecom.errors import Misconfigured, Rejected, Throttled, Unreachable, WeComError
 from wecom.models import Corp
+from wecom.policy import NO_LICENCE
 from wecom.types import ContactDetail, FollowedContact
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,6 @@ LONGEST = timedelta(seconds=30)
 SHOWN_DAYS = 7
 ASSIGNED = 202
 """the add_way of a friendship that an administrator handed over (api-reference §7.4)"""
-NO_LICENCE = "wecom.no_licence"
 
 
 @dataclass(frozen=True, slots=True)

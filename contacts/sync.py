@@ -29,6 +29,7 @@ from tenants.scope import brand_scope
 from wecom.client import WeComClient
 from wecom.errors import Misconfigured, Rejected, Throttled, Unreachable, WeComError
 from wecom.models import Corp
+from wecom.policy import NO_LICENCE
 from wecom.types import GroupDetail
 
 logger = logging.getLogger(__name__)
@@ -169,6 +170,11 @@ class _Step:
         try:
             if self._read_pages(chunk, writes=writes):
                 self._complete(chunk)
+        except Misconfigured as refusal:
+            if refusal.problem_code != NO_LICENCE:
+                raise
+            # None of these guides has one, of others some may: the run goes on, and says so.
+            self._complete(chunk, error=_said(refusal))
         except Rejected as refusal:
             self._failed(chunk, refusal)
             # Somebody who is no longer a guide makes WeCom refuse the whole list.
@@ -222,13 +228,15 @@ class _Step:
         chunk.cursor = portion.cursor
         turns.claim(self.run.id)
 
-    def _complete(self, chunk: SyncChunk) -> None:
-        """The chunk was read to its end: what it lacks was deleted by the guides."""
+    def _complete(self, chunk: SyncChunk, *, error: str = "") -> None:
+        """The chunk was read to its end: what it lacks was deleted by the guides. `error`: why WeCom showed less."""
         lost = calls = 0
         for staff_id, userid, _number in self._missing(chunk):
             try:
                 listed = self.wecom.external_userids(userid=userid)
-            except Rejected as refusal:
+            except (Misconfigured, Rejected) as refusal:
+                if isinstance(refusal, Misconfigured) and refusal.problem_code != NO_LICENCE:
+                    raise
                 logger.warning("contacts.sync.unconfirmed", extra={"staff": staff_id, "reason": refusal.problem_code})
                 continue
             calls += 1
@@ -243,7 +251,7 @@ class _Step:
             turns.claim(self.run.id)
         doubted = sum(number for _staff_id, _userid, number in self._missing(chunk))
         with brand_scope(self.corp.brand_id):
-            if SyncChunk.objects.filter(pk=chunk.pk, completed_at=None).update(completed_at=self.at, error=""):
+            if SyncChunk.objects.filter(pk=chunk.pk, completed_at=None).update(completed_at=self.at, error=error):
                 _count(self.run.id, follows_lost=lost, follows_doubted=doubted, calls=calls)
 
     def _missing(self, chunk: SyncChunk) -> list[tuple[int, str, int]]:
@@ -271,7 +279,7 @@ class _Step:
         with brand_scope(self.corp.brand_id):
             SyncChunk.objects.filter(pk=chunk.pk, completed_at=None).update(
                 attempts=F("attempts") + int(counts),
-                error=f"{trouble.problem_code} {trouble.errcode or ''}".strip(),
+                error=_said(trouble),
                 **({"cursor": ""} if isinstance(trouble, Rejected) else {}),
             )
 
@@ -382,7 +390,7 @@ class _Step:
                     "customers_complete": all(chunk.completed_at for chunk in chunks),
                 },
             )
-        errors = [f"#{each.position}: {each.error}" for each in chunks if each.completed_at is None]
+        errors = [f"#{each.position}: {each.error}" for each in chunks if each.completed_at is None or each.error]
         if stored + counts.get("follows_doubled", 0) < listed:
             errors.append(f"listed {listed}, stored {stored}")
         if "groups_error" in counts:
@@ -399,6 +407,11 @@ class _Step:
             )
         turns.end(self.run.id)
         logger.info("contacts.sync.ended", extra={"brand": self.corp.brand_id, "run": self.run.id, "status": status})
+
+
+def _said(trouble: WeComError) -> str:
+    """Our code and WeCom's, as a chunk keeps them."""
+    return f"{trouble.problem_code} {trouble.errcode or ''}".strip()
 
 
 def _next_chunk(run: SyncRun) -> SyncChunk | None:

@@ -91,6 +91,8 @@ _TICKET = _config(
     _("请系统管理员核对服务商后台的指令回调 URL；企业微信每 10 分钟推送一次。"),
 )
 _LICENCE = _config("no_licence", _("员工没有可用的接口许可。"), LICENCE)
+NO_LICENCE = _LICENCE.code
+"""about some members of a corp whose others may have one"""
 _CODES = _refused("code_expired", _("授权码已用过或过期。"), _("重新打开页面。"))
 _DISCONNECTED = _config("miniprogram_unbound", _("小程序或开放平台账号与企业的绑定不对。"), ADMIN)
 _CAP = _config("cap_reached", _("数量已到企业微信的上限。"), _("删除不用的，或向企业微信申请更多。"))

@@ -109,6 +109,19 @@ def test_a_friendship_ends(synced, change, fields, by):
     assert (contact_id, props["lost_by"], occurred_at) == (follow.contact_id, by, told_at)
 
 
+def test_a_loss_replayed_after_months_is_a_loss_but_no_news(synced):
+    """The log has no place for events so old, and would refuse them all."""
+    userid, external, _created = min(synced.listed(), key=lambda pair: pair[2])
+    with synced.scope():
+        Follow.objects.filter(external_userid=external).update(added_at=timezone.now() - timedelta(days=500))
+
+    told_at = timezone.now().replace(microsecond=0) - timedelta(days=400)
+    synced.tell(CONTACT, "del_follow_user", told_at=told_at, UserID=userid, ExternalUserID=external)
+
+    assert synced.follow(userid, external).lost_at == told_at
+    assert synced.events("friend_lost") == []
+
+
 def test_losing_one_of_two_guides_leaves_the_other_as_main_guide(synced):
     person = next(p for p in synced.people() if len(p["follows"]) == 2)
     older, newer = (f["userid"] for f in sorted(person["follows"], key=lambda f: f["createtime"]))

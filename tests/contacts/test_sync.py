@@ -323,6 +323,23 @@ def test_a_wrong_secret_ends_the_run_with_its_reason(world, simulator):
     assert "wecom." in run.error
 
 
+def test_guides_without_a_licence_do_not_cost_the_others(world, simulator, monkeypatch):
+    monkeypatch.setattr(sync, "GUIDES_PER_CHUNK", 2)
+    poor = world.wecom.follow_users()[:2]
+    agent_id = simulator.corps()[0]["apps"][0]["agentid"]
+    simulator.post(f"/_sim/corps/{world.corp.corpid}/apps/{agent_id}", {"unlicensed": poor})
+
+    run = world.sync()
+
+    assert (run.status, run.error) == ("partial", "#0: wecom.no_licence 701008")
+    assert world.pairs() == {pair for pair in world.listed() if pair[0] not in poor}
+    simulator.post(f"/_sim/corps/{world.corp.corpid}/apps/{agent_id}", {"unlicensed": []})
+    assert world.sync().status == "done"
+    simulator.post(f"/_sim/corps/{world.corp.corpid}/apps/{agent_id}", {"unlicensed": poor})
+    world.sync()
+    assert lost_follows(world) == []
+
+
 def single(world, external: str) -> bool:
     """Whether exactly one guide follows this customer."""
     person = next(p for p in world.people() if p["external_userid"] == external)
