@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import redis
 from celery import current_app
 from django.conf import settings
 from django.db import connections
@@ -27,6 +28,12 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120.0
 Status = Batch.Status
+
+
+@pytest.fixture(autouse=True)
+def empty_broker() -> None:
+    """A worker's first task is this test's: other tests have queued what nobody took."""
+    redis.Redis.from_url(settings.REDIS_URL).flushdb()
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,22 +31,26 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 64
 
 
 class Crm:
-    """Runs one call of a client after another, in a loop of its own."""
+    """Runs one call of a client after another, in a loop and a thread of its own: this one's belongs to the browser."""
 
     def __init__(self, simulator: Simulator, cache: Path, **config: str) -> None:
         corp = simulator.corps()[0]
         given = {"corpid": corp["corpid"], "corpsecret": corp["apps"][0]["secret"], "base_url": simulator.base_url}
         self.config = WecomConfig(**{**given, "cache_dir": str(cache), **config})
-        self.loop = asyncio.new_event_loop()
+        self.loop, self.thread = asyncio.new_event_loop(), ThreadPoolExecutor(1)
         self.client = WecomClient(self.config)
 
     def __call__(self, use: Callable[[WecomClient], Awaitable[Any]]) -> Any:
-        return self.loop.run_until_complete(asyncio.wait_for(use(self.client), 30))
+        return self._run(asyncio.wait_for(use(self.client), 60))
 
     def close(self) -> None:
         """Close connections and loop."""
-        self.loop.run_until_complete(self.client.aclose())
+        self._run(self.client.aclose())
         self.loop.close()
+        self.thread.shutdown()
+
+    def _run(self, act: Coroutine[Any, Any, Any]) -> Any:
+        return self.thread.submit(self.loop.run_until_complete, act).result()
 
     def refused(self, use: Callable[[WecomClient], Awaitable[Any]]) -> int:
         """The errcode that the client raises."""
@@ -184,20 +189,14 @@ def test_moments(crm, simulator, tmp_path):
 
 def test_statistics(crm, simulator, guide):
     midnight = (int(simulator.get("/_sim/health")["now"]) + 8 * 3600) // 86_400 * 86_400 - 8 * 3600
-    yesterday = midnight - 86_400
+    told = midnight - 2 * 86_400  # yesterday's figures come some hours after midnight
     day = crm(
-        lambda client: StatisticsModule(client).get_user_behavior_data(
-            userid=[guide], start_time=yesterday, end_time=yesterday
-        )
+        lambda client: StatisticsModule(client).get_user_behavior_data(userid=[guide], start_time=told, end_time=told)
     )
-    assert day["behavior_data"][0]["stat_time"] == yesterday
+    assert day["behavior_data"][0]["stat_time"] == told
     owners = {"userid_list": [guide]}
-    crm(lambda client: StatisticsModule(client).groupchat_statistic(yesterday, owner_filter=owners))
-    crm(
-        lambda client: StatisticsModule(client).groupchat_statistic_group_by_day(
-            yesterday, yesterday, owner_filter=owners
-        )
-    )
+    crm(lambda client: StatisticsModule(client).groupchat_statistic(told, owner_filter=owners))
+    crm(lambda client: StatisticsModule(client).groupchat_statistic_group_by_day(told, told, owner_filter=owners))
 
 
 def test_transfers(crm, guide, customer):
