@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from console import overlap_picture
+from console.numbers import whole
 from console.site import BrandRequest, need, page, render, told, told_problem
 from contacts.models import Contact
 from scrm.lib import errors
@@ -35,8 +36,7 @@ def members(request: BrandRequest, segment_id: int) -> HttpResponse:
         else:
             told(request, _("更新方式已改为“%(mode)s”。") % {"mode": made.get_mode_display()})
         return HttpResponseRedirect(here)
-    who = request.GET.get("contact", "")
-    contact_id = int(who) if who.isascii() and who.isdigit() and len(who) < 19 else None
+    contact_id = whole(request.GET.get("contact"))
     stays = memberships.history(segment_id=segment_id, contact_id=contact_id, limit=SHOWN)
     names = Contact.objects.in_bulk({stay.contact_id for stay in stays})
     state = memberships.state(segment)
@@ -58,9 +58,9 @@ def members(request: BrandRequest, segment_id: int) -> HttpResponse:
 def overlaps(request: BrandRequest) -> HttpResponse:
     """Choose two to five segments and see who is in several of them. Nothing is saved."""
     offered = list(Segment.objects.filter(archived_at=None).order_by("name")[:200])
-    chosen = [int(text) for text in request.GET.getlist("s") if text.isascii() and text.isdigit() and len(text) < 19]
+    chosen = [number for text in request.GET.getlist("s") if (number := whole(text)) is not None]
     context: dict[str, Any] = {"offered": offered, "chosen": chosen, "most": overlap.MOST}
-    if chosen:
+    if len(chosen) > 1:  # one alone is where a segment's own page leads: the other is to be chosen yet
         try:
             seen = overlap.of_segments(chosen, timezone.now(), is_exact=True if request.GET.get("exact") else None)
         except errors.Refused as refusal:

@@ -179,20 +179,20 @@ def _wrong_tree(stage: Stage, path: str) -> Sequence[FieldError]:
     try:
         compiler.validate(stage.tree, path=path)
         # Before it is asked whether a stage that it names is there: none may be named.
-        if not (circular := _circular(stage, path)):
+        if not (found := circular(stage.tree, path)):
             segments.check(stage.tree, path=path)
     except Invalid as wrong:
         return wrong.errors
-    return circular
+    return found
 
 
-def _circular(stage: Stage, path: str) -> list[FieldError]:
-    """A stage asks for no stage, nor does a segment that it names."""
+def circular(tree: Any, path: str) -> list[FieldError]:
+    """Where a valid tree of a stage asks for a stage, itself or by a segment that it names. Scoped."""
     return [
         FieldError(
             f"{place}.kind", "tagging.segment_cycle", _("阶段的条件不能再问阶段。"), _("改用“阶段（内置）”或别的条件。")
         )
-        for place, leaf in compiler.leaves_of(stage.tree, path)
+        for place, leaf in compiler.leaves_of(tree, path)
         if any(inner["kind"] == "stage" for _path, inner in compiler.leaves_of(nesting.inlined(leaf)))
     ]
 

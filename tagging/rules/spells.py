@@ -13,6 +13,7 @@ from django.db import connection
 
 from events import log
 from events.reactors import Batch, Reactor
+from scrm.lib.errors import FieldError
 from tagging.language import compiler
 from tagging.language.changes import Touched
 from tagging.language.conditions import Frame
@@ -53,6 +54,10 @@ class Follower:
     def trees(self) -> list[tuple[str, Any]]:
         """Every stage's. Scoped."""
         return [(stage.name, stage.tree) for stage in lifecycle.stages()]
+
+    def refused(self, tree: Any, path: str) -> list[FieldError]:
+        """A stage asks for no stage, nor does a segment that it names. Scoped."""
+        return lifecycle.circular(tree, path)
 
     def ask_anew(self, *, at: datetime) -> None:
         """A stage's segment asks something else now. Scoped."""

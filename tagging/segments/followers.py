@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from scrm.lib.errors import FieldError
 from tagging.language.changes import Touched
 from tagging.language.compiler import leaves_of
 
@@ -22,6 +23,9 @@ class Follower(Protocol):
 
     def trees(self) -> Sequence[tuple[str, Any]]:
         """(what it is called, its condition) of everything that it keeps."""
+
+    def refused(self, tree: Any, path: str) -> Sequence[FieldError]:
+        """What a segment that one of its trees names may not ask: it would follow itself for ever."""
 
     def ask_anew(self, *, at: datetime) -> None:
         """A segment that one of its trees names has another tree now."""

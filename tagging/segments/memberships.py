@@ -102,9 +102,16 @@ def tree_changed(segment: Segment, *, at: datetime) -> None:
 
 
 def check_change(segment: Segment, tree: Any) -> None:
-    """Whether a dynamic segment may have this tree. Called by segments.save, before it is stored. Raises Invalid."""
+    """Whether a segment that is followed may have this tree. Called by segments.save, before it is stored.
+
+    Raises Invalid for one that would follow itself."""
     if segment.mode == Mode.DYNAMIC or _dynamic_asking(segment):
         _check_dynamic(tree)
+    for follower in followers.all_of_them():
+        if any(_asks(named, segment) for _name, named in follower.trees()):
+            wrong = follower.refused(tree, "tree")
+            if wrong:
+                raise Invalid(_("生命周期阶段引用了这个人群。"), errors=wrong, code="tagging.invalid_condition")
 
 
 def _dynamic_asking(segment: Segment) -> list[Segment]:

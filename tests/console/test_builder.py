@@ -168,8 +168,6 @@ HOSTILE = [
     {"c1.kind": "event_recency", "c1.event": "sign_in", "c1.op": "within", "c1.window": "days", "c1.days": ""},
     {"c1.kind": "lost", "c1.op": "is", "c1.window": "range", "c1.from": "", "c1.to": ""},
     {"c1.kind": "lost", "c1.op": "is", "c1.window": "range", "c1.from": "9999-12-31", "c1.to": "9999-12-31"},
-    {f"c{n}.{name}": value for n in range(1, 59) for name, value in (("kind", "group"), ("in", n - 1), ("op", "any"))}
-    | {"c59.kind": "lost", "c59.in": "58"},
 ]
 
 
@@ -230,6 +228,16 @@ def test_groups_in_circles_and_strangers_stand_in_the_whole(cast):
     form = builder.read(QueryDict(rows))
 
     assert builder.tree_of(form)[0] == {"all": [{"kind": "lost", "op": "is"}]}
+
+
+def test_groups_deeper_than_a_page_can_show_stand_in_the_whole(cast, console):
+    rows = {f"c{n}.{name}": value for n in range(1, 59) for name, value in (("kind", "group"), ("in", n - 1))}
+
+    sent = {"name": "深", "joiner": "all", **rows, "c59.kind": "lost", "c59.op": "?", "c59.in": "58"}
+    answer = console(cast.alice.user).post(f"/b/{cast.brand.slug}/console/segments/new/", sent)
+
+    assert answer.status_code == 422
+    assert answer.content.decode().count("data-group=") == 58
 
 
 def _query(fields: dict[str, str]) -> QueryDict:

@@ -51,7 +51,10 @@ def test_overlap_draws_regions_and_counts_pairs(scene):
     assert "逐个数过" in shown
 
 
-def test_one_segment_alone_does_not_overlap(scene):
+def test_one_segment_alone_waits_for_another_and_six_are_too_many(scene):
     answer = scene.client.get(f"{scene.path}overlap/?s={scene.women}")
+    assert answer.status_code == 200
+    assert f'value="{scene.women}" checked' in answer.content.decode()
+    assert "先选两个以上的人群" in answer.content.decode()
+    answer = scene.client.get(f"{scene.path}overlap/?" + "&".join(f"s={n}" for n in range(1, 7)))
     assert answer.status_code == 422
-    assert "请选 2 到 5 个人群" in answer.content.decode()

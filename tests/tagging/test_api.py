@@ -5,10 +5,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from contacts.models import Contact, Identity
+from events import declared
 from events.models import Event
 from scrm.lib.ids import made_id
 from tagging.models import ContactTag, Segment
-from tagging.segments import due
+from tagging.segments import due, segments
+from tenants.actors import SYSTEM
 from tenants.models import AuditEntry
 from tenants.scope import brand_scope
 from tests.cast import NOON
@@ -165,6 +167,24 @@ def test_listing_segments_asks_as_often_for_many_as_for_one(cast):
             one = listed()
 
     assert listed() == one
+
+
+def test_a_list_bears_a_segment_that_asks_for_what_is_no_more(cast):
+    leaf = {"kind": "event_count", "event": "x_shelf", "where": {"shelf": "A"}, "op": "gte", "value": 1}
+    with brand_scope(cast.brand.id):
+        declare = {"name": "x_shelf", "label": "看货架", "actor": SYSTEM, "at": NOON}
+        declared.save(props={"shelf": {"type": "text", "label": "货架"}}, **declare)
+        made = segments.save(name="看过 A", tree=leaf, actor=SYSTEM, at=NOON)
+        assert "货架 A" in segments.sentence(made.tree)
+        declared.save(props={"place": {"type": "text"}}, **declare)
+
+    answer = cast.alice.api("GET", "/api/v1/segments")
+
+    assert answer.status_code == 200
+    (item,) = answer.json()["items"]
+    assert "shelf" in item["sentence"]
+    count = cast.alice.api("POST", "/api/v1/segments/count", {"tree": item["tree"]})
+    assert (count.status_code, count.json()["errors"][0]["field"]) == (422, "tree.where.shelf")
 
 
 def test_the_catalogue_tells_what_may_be_asked(cast):

@@ -286,6 +286,15 @@ def test_a_stage_asks_for_no_stage_behind_a_segments_back_either(orchard):
         with pytest.raises(Invalid) as refused:
             lifecycle.save(wanted=wanted, actor=SYSTEM, at=NOON)
     assert [error.field for error in refused.value.errors] == ["stages[0].tree.none[0].kind"]
+    with brand_scope(orchard.brand.id):
+        # Nor afterwards: who is in the stage would leave it for being in it, and come back, for ever.
+        inner = segments.save(name="里", tree={"all": []}, actor=SYSTEM, at=NOON)
+        named = segments.save(name="外", tree={"kind": "segment", "segment_id": inner.pk}, actor=SYSTEM, at=NOON)
+        lifecycle.save(wanted=[Stage("a", "甲", {"kind": "segment", "segment_id": named.pk})], actor=SYSTEM, at=NOON)
+        wrong = {"none": [{"kind": "stage", "stage": "a"}]}
+        with pytest.raises(Invalid) as refused:
+            segments.save(segment_id=inner.pk, name="里", tree=wrong, actor=SYSTEM, at=NOON)
+        assert [error.field for error in refused.value.errors] == ["tree.none[0].kind"]
 
 
 def test_a_dynamic_segment_of_a_stage_takes_in_who_is_placed_without_news(orchard):

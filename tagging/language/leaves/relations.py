@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from scrm.lib.errors import FieldError
+from scrm.lib.errors import FieldError, Text
 from tagging.language import changes, params
 from tagging.language.conditions import Condition, Frame, Leaf, Names
 from tagging.language.params import Param
@@ -38,6 +38,10 @@ class FollowedBy(Condition):
         Param("live", gettext_lazy("关系"), "any", choices=LIVE, default=True),
         Param("op", gettext_lazy("比较"), "choice", choices=OPS, default="has"),
     )
+
+    def past_note(self, leaf: Leaf) -> Text:
+        """Where a guide worked is not kept."""
+        return "" if leaf.get("store") is None else _("导购当时在哪家门店没有记录，按现在的门店判断。")
 
     def check(self, leaf: Leaf, path: str) -> Iterator[FieldError]:
         """`live` is true, false or "any"."""
