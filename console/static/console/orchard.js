@@ -79,8 +79,9 @@
   });
 
   // A form is sent once: the second click of a double click finds it on its way. Coming back to the page frees it.
+  // data-download: its answer is a file, so the page stays.
   on("submit", "form", (event, form) => {
-    if (event.defaultPrevented || form.method !== "post") return;
+    if (event.defaultPrevented || form.method !== "post" || form.dataset.download !== undefined) return;
     if (form.hasAttribute("aria-busy")) event.preventDefault();
     else form.setAttribute("aria-busy", "true");
   });
