@@ -166,3 +166,16 @@ def test_other_weights_by_the_brand(orchard):
                 scoring.set_policy(actor=SYSTEM, at=NOON, **wrong)
     write(orchard, [event(1, days=1), event(2, days=0)])
     assert kept(orchard)[orchard.ids[0], "婴童"][0] == pytest.approx(1.5 * math.log(3))
+
+
+def test_who_has_no_interest_by_the_new_weights_loses_the_rules_tag(orchard):
+    with brand_scope(orchard.brand.id):
+        tag = tags.create(name="婴童", group="兴趣", actor=SYSTEM, at=NOON)
+        fields = {"measure": "interest", "where": {"category": "婴童"}, "high": 1.0, "low": 0.5}
+        rules.save(name="爱婴童", tag_id=tag.pk, actor=SYSTEM, at=NOON, **fields)
+    write(orchard, [event(1), event(2, type_="add_cart", contact=1, dwell=None)])
+    with brand_scope(orchard.brand.id):
+        assert ContactTag.objects.count() == 2
+        scoring.set_policy(half_life_days=14, weights={"product_view": 1}, actor=SYSTEM, at=NOON)
+        interests.recompute(contact_ids=orchard.ids, at=NOON)
+        assert list(ContactTag.objects.values_list("contact_id", flat=True)) == orchard.ids[:1]

@@ -7,7 +7,8 @@ import pytest
 from events import log
 from events.models import Event
 from scrm.lib.errors import Conflict
-from tagging import tags
+from tagging import giving, groups, tags
+from tagging.grants import Grant
 from tagging.models import ContactTag, TagRun
 from tagging.rules import rerun, rules
 from tenants.actors import SYSTEM
@@ -94,3 +95,25 @@ def test_no_application_without_a_preview_of_the_rule_as_it_is(orchard):
         rules.save(**{**rules.fields_of(orchard.rule), "min_count": 3}, rule_id=orchard.rule.pk, actor=SYSTEM, at=NOON)
     with pytest.raises(Conflict):
         begin(orchard, "apply")
+
+
+def test_a_preview_knows_what_an_exclusive_group_lets_stand(orchard):
+    """One of the two who earn the tag has the group's other tag from a person, the other has it from a rule."""
+    with brand_scope(orchard.brand.id):
+        rival = tags.create(name="过客", group="热度", actor=SYSTEM, at=NOON)
+        own = tags.create(name="常客", group="热度", actor=SYSTEM, at=NOON)
+        groups.set_group(name="热度", exclusive="latest", actor=SYSTEM, at=NOON)
+        fields = rules.fields_of(orchard.rule) | {"tag_id": own.pk}
+        orchard.rule = rules.save(**fields, actor=SYSTEM, at=NOON)
+        tags.give(tag_id=rival.pk, contact_ids=[orchard.ids[0]], actor=SYSTEM, at=NOON - DAY)
+        grants = [Grant(orchard.ids[4], rival.pk, moment=NOON - 9 * DAY)]
+        giving.give(grants=grants, source="rule", at=NOON - 9 * DAY)
+    preview = begin(orchard, "preview")
+    rerun.run_to_end(brand_id=orchard.brand.id, run_id=preview, now=NOON)
+    run = begin(orchard, "apply")
+    rerun.run_to_end(brand_id=orchard.brand.id, run_id=run, now=NOON)
+    told = {"given": 1, "taken": 0, "kept": 0, "replaced": 1}
+    assert (state(orchard, preview)[0], state(orchard, run)[0]) == (told, told)
+    with brand_scope(orchard.brand.id):
+        had = set(ContactTag.objects.filter(tag__group="热度").values_list("contact_id", "tag_id"))
+    assert had == {(orchard.ids[0], rival.pk), (orchard.ids[4], own.pk)}
