@@ -83,7 +83,10 @@
   on("submit", "form", (event, form) => {
     if (event.defaultPrevented || form.method !== "post" || form.dataset.download !== undefined) return;
     if (form.hasAttribute("aria-busy")) event.preventDefault();
-    else form.setAttribute("aria-busy", "true");
+    else {
+      form.setAttribute("aria-busy", "true");
+      setTimeout(() => form.removeAttribute("aria-busy"), 20000); // the way was stopped, or the line is dead
+    }
   });
   addEventListener("pageshow", () => document.querySelectorAll("form[aria-busy]").forEach((form) => form.removeAttribute("aria-busy")));
 
