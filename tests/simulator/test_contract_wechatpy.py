@@ -195,6 +195,7 @@ def test_every_kind_of_message_it_sends(simulator, client, guide):
     agentid = client.agent.list()[0]["agentid"]
     picture = ("a.png", io.BytesIO(b"\x89PNG\r\n\x1a\n" + b"0" * 64), "image/png")
     media = client.media.upload("image", picture)["media_id"]
+    paper = client.media.upload("file", ("a.txt", io.BytesIO(b"what to say today"), "text/plain"))["media_id"]
     address = client.media.get_url(media).replace(
         "https://qyapi.weixin.qq.com", simulator.base_url
     )  # it is fixed there
@@ -202,7 +203,7 @@ def test_every_kind_of_message_it_sends(simulator, client, guide):
     sent = [
         client.message.send_text_card(agentid, guide, "任务", "十二位", "https://orchard.example/t"),
         client.message.send_image(agentid, guide, media),
-        client.message.send_file(agentid, guide, media),
+        client.message.send_file(agentid, guide, paper),
         client.message.send_markdown(agentid, guide, "**早会**"),
         client.message.send_articles(
             agentid, guide, [{"title": "周报", "description": "", "url": "https://orchard.example", "image": ""}]
