@@ -103,7 +103,7 @@ def _event_ops(said: Mapping[str, str]) -> tuple[str, ...]:
 def _control(param: Param, kind: str, said: Mapping[str, str], offered: Mapping[str, Any]) -> Control:
     made: Control = {"name": param.name, "label": param.label, "value": said.get(param.name, ""), "unit": param.unit}
     if param.type in REFERENCES:
-        anyone = [] if param.required or param.name == "tag_id" else [("", _("不限"))]
+        anyone = [] if param.required or param.name == "tag_id" else [("", _any(param))]
         rows = [(item["value"], item["label"]) for item in offered[param.type]]
         return {**made, "control": "select", "options": [*anyone, *rows] or [("", _("还没有可选的"))]}
     if param.type == "event":
@@ -111,14 +111,14 @@ def _control(param: Param, kind: str, said: Mapping[str, str], offered: Mapping[
     if kind == "event" and param.name in ("prop", "value"):
         return made | (_prop_control(said) if param.name == "prop" else _value_control(said))
     if param.choices:
-        optional = [] if param.required or param.default is not None else [("", _("不限"))]
+        optional = [] if param.required or param.default is not None else [("", _any(param))]
         choices = _ops(param, kind, said)
         redraw = param.name in ("agg", "measure") or (kind in ("event", "order") and param.name == "op")
         return {**made, "control": "select", "options": [*optional, *choices], "redraw": redraw}
     if param.name == "value" and is_money(kind, said):
         return {**made, "control": "text", "unit": _("元"), "hint": _pair_hint(said)}
     if param.name == "value" and kind == "interest":
-        return {**made, "control": "text", "unit": _("分")}
+        return {**made, "control": "text", "unit": ""}
     if param.type == "int" and said.get("op") != "between":
         # A number among choices says itself; one without a unit needs its name beside it.
         shown = param.name in ("within_hours", "silent_days", "days", "lo", "hi")
@@ -127,6 +127,11 @@ def _control(param: Param, kind: str, said: Mapping[str, str], offered: Mapping[
         return {**made, "control": "text", "hint": _pair_hint(said)}
     hint = "" if param.required else _("二选一") if kind == "interest" else _("不限")
     return {**made, "control": "text", "hint": hint, "shown": True}
+
+
+def _any(param: Param) -> str:
+    """Of several choices beside each other that say "any", any what."""
+    return _("%(what)s不限") % {"what": param.label}
 
 
 def _prop_control(said: Mapping[str, str]) -> Control:

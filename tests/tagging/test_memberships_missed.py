@@ -6,6 +6,8 @@ from uuid import uuid4
 import pytest
 
 from campaigns.models import Batch, Content, Delivery, Push, Variant
+from contacts import groups
+from contacts.models import GroupChat, GroupMember
 from events import log
 from scrm.lib.errors import Invalid
 from tagging.models import InterestScore
@@ -123,4 +125,18 @@ def test_scores_that_are_reckoned_anew_bring_contacts_in(orchard):
     work(orchard, LATER)
     assert inside(orchard, segment) == {orchard.ann}
     work(orchard, NOON + 15 * DAY)
+    assert inside(orchard, segment) == set()
+
+
+def test_a_dissolved_group_counts_no_more_for_those_who_had_left_it(orchard):
+    with brand_scope(orchard.brand.id):
+        chat = GroupChat.objects.create(corp=orchard.corp, chat_id="wr1")
+        key = {"brand_id": orchard.brand.id, "chat": chat, "member_id": "wm1", "kind": 2, "contact_id": orchard.ann}
+        GroupMember.objects.create(**key, joined_at=NOON - 2 * DAY, left_at=NOON - DAY)
+    segment = dynamic(orchard, {"kind": "group_member", "chat_id": chat.pk, "live": False})
+    work(orchard, NOON)
+    assert inside(orchard, segment) == {orchard.ann}
+    with brand_scope(orchard.brand.id):
+        groups.dismiss(corp=orchard.corp, chat_ids=["wr1"], at=LATER)
+    work(orchard, LATER)
     assert inside(orchard, segment) == set()
