@@ -12,9 +12,11 @@ from django.utils import timezone
 from kombu import Connection
 
 from campaigns import tasks
-from campaigns.models import Batch, Enrolment, Push, Sop, SopVersion
+from campaigns.confirming import reminding
+from campaigns.models import Batch, Enrolment, Push, Reminder, Sop, SopVersion
 from contacts.models import Contact
 from scrm.lib.ids import made_id
+from tenants.actors import Actor
 from tenants.scope import brand_scope
 from tests.campaigns.orchard import Orchard
 from tests.campaigns.shop import Shop
@@ -33,7 +35,9 @@ def handed_out() -> list[tuple[str, str]]:
             while message := broker.default_channel.basic_get(queue, no_ack=True):
                 about = message.decode()[1]
                 name = message.headers["task"].rpartition(".")[2]
-                found.append((name, str(about.get("batch_id") or about.get("push_id"))))
+                found.append(
+                    (name, str(next(about[key] for key in ("batch_id", "push_id", "reminder_id") if key in about)))
+                )
     return found
 
 
@@ -181,12 +185,29 @@ def test_the_tasks_bring_moments_from_plan_to_done(live_shop: Shop):
     assert shop.tally(push)["delivered"] == len(shop.received("moment"))
 
 
+def asked_to_remind(shop: Shop, push: Push) -> Reminder:
+    with brand_scope(shop.brand_id):
+        return reminding.ask(push_id=push.pk, actor=Actor("user:1", "alice"), at=timezone.now())
+
+
 def test_reminding_is_a_task_too(live_shop: Shop):
     push = live_shop.sent()
 
-    tasks.remind_push(brand_id=live_shop.brand_id, push_id=push.pk)
+    reminder = asked_to_remind(live_shop, push)
+    assert asked_to_remind(live_shop, push) == reminder  # a double click
+    handed_out()
+    live_shop.at = timezone.now()
+
+    hand_out(live_shop)
+    assert ("remind_push", str(reminder.pk)) in handed_out()
+    for _delivered_twice in range(2):
+        tasks.remind_push(brand_id=live_shop.brand_id, reminder_id=reminder.pk)
 
     assert {batch.reminders for batch in live_shop.batches(push)} == {1}
+    with brand_scope(live_shop.brand_id):
+        reminder.refresh_from_db()
+    assert (reminder.tasks, reminder.problem_code) == (len(live_shop.batches(push)), "")
+    assert asked_to_remind(live_shop, push).pk != reminder.pk
 
 
 def test_a_corp_that_was_disconnected_stops_no_task_and_is_asked_nothing(live_shop: Shop):
@@ -197,7 +218,7 @@ def test_a_corp_that_was_disconnected_stops_no_task_and_is_asked_nothing(live_sh
         CorpApp.objects.update(secret="")
     shop.simulator.delete("/_sim/counters")
 
-    tasks.remind_push(brand_id=shop.brand_id, push_id=push.pk)
+    tasks.remind_push(brand_id=shop.brand_id, reminder_id=asked_to_remind(shop, push).pk)
     for task in (tasks.send_batch, tasks.reconcile_batch, tasks.follow_batch):
         task(brand_id=shop.brand_id, batch_id=str(batch.pk))
 
