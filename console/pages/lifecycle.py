@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
+from console import numbers
 from console.site import BrandRequest, need, page, render, told
 from contacts import churn
 from events import catalogue
@@ -146,10 +147,9 @@ def _wanted(request: BrandRequest) -> list[lifecycle.Stage]:
         return lifecycle.defaults()
     if form.get("what") == "remove":
         return [stage for stage in present if stage.key != form.get("key")]
-    segment_id = form.get("segment", "")
-    number = int(segment_id) if segment_id.isdigit() and len(segment_id) < 19 else 0
-    segment = errors.found(Segment.objects.filter(pk=number, archived_at=None))
-    place = int(form.get("place", "")) if form.get("place", "").isdigit() else len(present)
+    segment = errors.found(Segment.objects.filter(pk=numbers.whole(form.get("segment")) or 0, archived_at=None))
+    place = numbers.whole(form.get("place"), most=len(present))
+    place = len(present) if place is None else place
     new = lifecycle.Stage(
         f"segment_{segment.pk}", form.get("name", "").strip(), {"kind": "segment", "segment_id": segment.pk}
     )
@@ -157,8 +157,8 @@ def _wanted(request: BrandRequest) -> list[lifecycle.Stage]:
 
 
 def _span(request: BrandRequest, allowed: tuple[int, ...], usual: int, *, name: str = "days") -> int:
-    text = request.GET.get(name, "")
-    return int(text) if text.isdigit() and int(text) in allowed else usual
+    number = numbers.whole(request.GET.get(name))
+    return number if number in allowed else usual
 
 
 def _touch(kind: str) -> str:

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from console import people
+from console import numbers, people
 from console.pages import tiers
 from console.site import BrandRequest, need, page, render, told, told_problem
 from events import declared
@@ -128,7 +128,8 @@ def reverse_transfer(request: BrandRequest, transfer_id: UUID) -> HttpResponse:
 def _whole(text: str) -> int:
     """The number typed, 0 for what is none: the operation refuses 0 and says so."""
     text = text.strip().replace(",", "").replace("−", "-")
-    return int(text) if text.lstrip("+-").isdigit() and len(text) < 12 else 0
+    sign = -1 if text.startswith("-") else 1
+    return sign * (numbers.whole(text.removeprefix("+").removeprefix("-"), most=99_999_999_999) or 0)
 
 
 def _rule(form: QueryDict) -> dict[str, Any]:

@@ -7,12 +7,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from console import numbers
 from console.builder_kinds import FILTERS
 from console.site import BrandRequest, need, page, render, told
 from events import catalogue, declared
 from scrm.lib import errors
 from tagging import groups, tags
-from tagging.models import Tag, TagGroup, TagRule
+from tagging.models import Tag, TagGroup, TagRule, TagRun
 from tagging.rules import rerun, rules
 from tenants.roles import Capability
 
@@ -46,10 +47,7 @@ def tag_list(request: BrandRequest) -> HttpResponse:
         "tags": Tag.objects.order_by("group", "name")[:500],
         "groups": dict(TagGroup.objects.values_list("name", "exclusive")),
         "ways": TagGroup.Exclusive.choices,
-        "rules": [
-            (rule, rules.sentence(rule), rerun.latest(rule.pk))
-            for rule in TagRule.objects.filter(archived_at=None).select_related("tag").order_by("-id")[:200]
-        ],
+        "rules": _shown_rules(),
         "events": [(kind.name, kind.label, sorted(set(kind.props) & set(FILTERS))) for kind in _observable()],
     }
     return render(request, "tags.html", context, title=_("标签与规则"), status=422 if "problem" in context else 200)
@@ -84,14 +82,20 @@ def over_history(request: BrandRequest, tag_rule_id: int) -> HttpResponse:
     return HttpResponseRedirect(reverse("admin:tags"))
 
 
+def _shown_rules() -> list[tuple[TagRule, str, TagRun | None]]:
+    some = list(TagRule.objects.filter(archived_at=None).select_related("tag").order_by("-id")[:200])
+    runs = rerun.latest_of([rule.pk for rule in some])
+    return [(rule, rules.sentence(rule), runs.get(rule.pk)) for rule in some]
+
+
 def _observable() -> list[catalogue.EventType]:
     return [kind for kind in declared.kinds() if kind.sender != "system"]
 
 
 def _rule(form: QueryDict) -> dict[str, Any]:
     def whole(name: str, default: int | None) -> int | None:
-        text = form.get(name, "").strip()
-        return int(text) if text.isdigit() and len(text) < 9 else default
+        number = numbers.whole(form.get(name), most=99_999_999)
+        return default if number is None else number
 
     where: dict[str, Any] = {}
     if form.get("category", "").strip():

@@ -212,7 +212,7 @@ def _whole(text: str, unit: int = 1) -> int:
     """What was typed, in the smallest unit; -1 for what is no number: the operation refuses it and says so."""
     text = text.strip().replace(",", "")
     whole, _point, part = text.partition(".")
-    if not (whole.isascii() and whole.isdigit()) or len(whole) > 13 or (part and not part.isdigit()):
+    if not ((whole + part).isascii() and (whole + part).isdigit()) or not 1 <= len(whole) <= 13:
         return -1
     if unit == 1:
         return int(whole) if not part.strip("0") else -1

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
+from console import numbers
 from console.keyset import page_of
 from console.site import BrandRequest, page, render, told, told_problem
 from events import declared
@@ -89,7 +90,8 @@ def replay(request: BrandRequest, webhook_id: int) -> HttpResponse:
             start, end = _moment(request.POST, "start"), _moment(request.POST, "end")
             queued = queue.replay_between(start=start, end=end, **common)
         else:
-            queued = queue.replay(delivery_ids=[int(what)] if what.isdigit() and len(what) < 19 else [], **common)
+            one = numbers.whole(what)
+            queued = queue.replay(delivery_ids=[] if one is None else [one], **common)
     except errors.Invalid as refusal:
         told_problem(request, refusal)
     else:
