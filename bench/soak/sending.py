@@ -8,7 +8,7 @@ from django.db.models import Min, Q
 from bench.soak.telling import LONGEST, Stuck, Telling
 from campaigns.confirming import confirm
 from campaigns.contents import contents
-from campaigns.dispatch import dispatch, results
+from campaigns.dispatch import dispatch, lost_answers, results
 from campaigns.models import Batch, Channel, Push
 from campaigns.moments import moments
 from campaigns.planning import plan
@@ -82,7 +82,7 @@ def _work(telling: Telling, batch: Batch) -> None:
             dispatch.send(**whose)
     elif batch.status == status.UNKNOWN and batch.due_at <= telling.at:
         telling.survived["batch unknown, WeCom asked"] += 1
-        (moments if is_moment else dispatch).reconcile(**whose)
+        (moments if is_moment else lost_answers).reconcile(**whose)
     elif batch.status == status.CREATED and batch.poll_due_at and batch.poll_due_at <= telling.at:
         confirm.follow(**whose)
 
