@@ -98,7 +98,7 @@ def test_a_wrong_connection_is_named_at_its_field(cast, simulator, language, wro
     assert rows_of(cast.brand.pk) == before
 
 
-@pytest.mark.parametrize(("language", "said"), [("zh-CN", "连接不上企业微信.*检查"), ("en", "WeCom.*Check")])
+@pytest.mark.parametrize(("language", "said"), [("zh-CN", "连接不上企业微信.*检查"), ("en", "WeCom.*check")])
 def test_an_unreachable_wecom_saves_nothing(cast, nobody_there, language, said):
     before = rows_of(cast.brand.pk)
 
