@@ -35,7 +35,7 @@ class Delivery(TenantModel):
     variant = tenant_key(Variant, null=True)
     staff = tenant_key(Staff, models.PROTECT, null=True)
     batch = tenant_key(Batch, models.SET_NULL, null=True)
-    external_userid = models.CharField(max_length=64, blank=True)
+    external_userid = models.CharField(blank=True)
     status = models.CharField(max_length=12, choices=DeliveryStatus.choices)
     reason = models.CharField(max_length=30, blank=True)
     """campaigns.reasons.Reason for suppressed and failed"""

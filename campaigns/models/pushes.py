@@ -97,10 +97,10 @@ class Batch(TenantModel):
     claimed_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(null=True)
     """when WeCom made the task, by our clock"""
-    msgid = models.CharField(max_length=128, blank=True)
+    msgid = models.CharField(blank=True)
     """WeCom's msgid; for Moments the moment_id once the job is done"""
-    jobid = models.CharField(max_length=128, blank=True)
-    tag_id = models.CharField(max_length=64, blank=True)
+    jobid = models.CharField(blank=True)
+    tag_id = models.CharField(blank=True)
     """Moments: the corp tag that aims it"""
     tagged_to = models.BigIntegerField(default=0)
     """Moments: pairs up to this contact id carry the tag"""

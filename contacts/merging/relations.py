@@ -136,7 +136,7 @@ class Follows:
 GROUP_MEMBERS = Moves(
     "contacts_groupmember",
     "contacts_groupmember",
-    [("chat_id", "bigint"), ("member_id", "varchar(64)")],
+    [("chat_id", "bigint"), ("member_id", "varchar")],
     since="""i.type = 'external_userid' AND i.value = (
         SELECT c.corpid || ':' || t.member_id FROM contacts_groupchat g
         JOIN wecom_corp c ON c.brand_id = g.brand_id AND c.id = g.corp_id

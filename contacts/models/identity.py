@@ -24,7 +24,7 @@ class Identity(TenantModel):
     """made_id(brand_id, 'identity', type, value)"""
     contact = tenant_key(Contact)
     type = models.CharField(max_length=20, choices=Type.choices)
-    value = models.CharField(max_length=200)
+    value = models.CharField()
     """canonical, as events.spelling says: `corpid:external_userid`, `appid:openid`, else the value itself"""
     first_seen_at = models.DateTimeField()
     seen_with = models.UUIDField(null=True)

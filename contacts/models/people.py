@@ -28,7 +28,7 @@ class Staff(TenantModel):
 
     id = models.BigAutoField(primary_key=True)
     corp = tenant_key(Corp)
-    userid = models.CharField(max_length=64)
+    userid = models.CharField()
     name = models.CharField(_("姓名"), max_length=100, blank=True)
     store = tenant_key(Store, models.SET_NULL, null=True, blank=True)
     is_guide = models.BooleanField(default=False)

@@ -20,12 +20,13 @@ class Follow(TenantModel):
     pk = models.CompositePrimaryKey("brand_id", "staff_id", "contact_id")
     staff = tenant_key(Staff)
     contact = tenant_key(Contact)
-    external_userid = models.CharField(max_length=64)
+    external_userid = models.CharField()
+    """as all ids of WeCom's, of whatever length: it promises none"""
     remark = models.CharField(max_length=100, blank=True)
     description = models.CharField(max_length=500, blank=True)
     add_way = models.IntegerField(default=0)
     state = models.CharField(max_length=64, blank=True)
-    corp_tag_ids = ArrayField(models.CharField(max_length=64), default=list)
+    corp_tag_ids = ArrayField(models.CharField(), default=list)
     added_at = models.DateTimeField()
     """WeCom's createtime of the present or last friendship"""
     lost_at = models.DateTimeField(null=True)
@@ -48,7 +49,7 @@ class GroupChat(TenantModel):
 
     id = models.BigAutoField(primary_key=True)
     corp = tenant_key(Corp)
-    chat_id = models.CharField(max_length=64)
+    chat_id = models.CharField()
     name = models.CharField(_("群名"), max_length=200, blank=True)
     owner = tenant_key(Staff, models.SET_NULL, null=True, blank=True)
     member_count = models.IntegerField(default=0)
@@ -70,7 +71,7 @@ class GroupMember(TenantModel):
 
     pk = models.CompositePrimaryKey("brand_id", "chat_id", "member_id")
     chat = tenant_key(GroupChat)
-    member_id = models.CharField(max_length=64)
+    member_id = models.CharField()
     """userid or external_userid as WeCom gives it"""
     kind = models.SmallIntegerField()
     """WeCom's type: 1 member of the corp, 2 external"""

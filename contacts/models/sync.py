@@ -37,7 +37,7 @@ class SyncChunk(TenantModel):
     id = models.BigAutoField(primary_key=True)
     run = tenant_key(SyncRun)
     position = models.IntegerField()
-    userids = ArrayField(models.CharField(max_length=64))
+    userids = ArrayField(models.CharField())
     cursor = models.TextField(blank=True)
     completed_at = models.DateTimeField(null=True)
     follows_seen = models.IntegerField(default=0)

@@ -51,11 +51,11 @@ class CorpTag(TenantModel):
     corp = tenant_key(Corp)
     tag = tenant_key(Tag, models.SET_NULL, null=True)
     segment = tenant_key(Segment, models.SET_NULL, null=True)
-    wecom_id = models.CharField(max_length=64, blank=True)
-    group_id = models.CharField(max_length=64, blank=True)
-    group = models.CharField(max_length=60)
+    wecom_id = models.CharField(blank=True)
+    group_id = models.CharField(blank=True)
+    group = models.CharField()
     """as WeCom last told it; while it is still to be made: what it will be called"""
-    name = models.CharField(max_length=60)
+    name = models.CharField()
     state = models.CharField(max_length=10, choices=State.choices)
     asked_at = models.DateTimeField(null=True)
     """when WeCom was asked to make it, while the outcome is unknown"""

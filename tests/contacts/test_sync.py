@@ -1,14 +1,16 @@
 """The full sync against the simulator: what it finds, how it goes on after a break, and whom it takes for lost."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from contacts import follows, sync, tasks, turns
+from contacts import follows, groups, sync, tasks, turns
 from contacts.models import Contact, Follow, GroupChat, GroupMember, Identity, Staff, Store, SyncChunk, SyncRun
 from wecom.errors import WeComError
 from wecom.models import CorpApp
-from wecom.types import FollowedContact, FollowInfo, Person
+from wecom.types import FollowedContact, FollowInfo, GroupDetail, Person
+from wecom.types import GroupMember as ChatMember
 
 LIST = "externalcontact/batch/get_by_user"
 
@@ -82,6 +84,23 @@ def test_a_person_listed_twice_for_one_guide_is_one_friend(world):
     assert (follow.state, follow.added_at) == ("new", at - timedelta(days=1))
     assert (follow.contact.main_guide_id, follow.contact.source_state) == (follow.staff_id, "first")
     assert [props["state"] for _contact, props, _at in world.events("friend_added")] == ["new"]
+
+
+def test_ids_of_any_length_are_kept(world):
+    at = world.now()
+    external, userid, chat_id, tag = "wm" + "x" * 900, "lin" + "y" * 300, "wr" + "z" * 500, "et" + "t" * 400
+    long = pair(external, userid=userid, added_at=at, state="s" * 300)
+    long = replace(long, follow=replace(long.follow, tag_ids=(tag,)))
+    member = ChatMember(external, 2, at, 0, unionid="union-1")
+
+    with world.scope():
+        follows.befriend(corp=world.corp, listed=follows.Listed.of(world.corp, [long]), read_at=at, at=at)
+        groups.store(corp=world.corp, groups=[GroupDetail(chat_id, "群", userid, at, "", "1", [member])], at=at)
+
+        follow = Follow.objects.select_related("staff").get(external_userid=external)
+        joined = GroupMember.objects.select_related("chat").get(member_id=external)
+    assert (follow.staff.userid, follow.corp_tag_ids) == (userid, [tag])
+    assert (joined.chat.chat_id, joined.contact_id) == (chat_id, follow.contact_id)
 
 
 def test_groups_and_their_members(world):
