@@ -26,10 +26,9 @@ class Measure:
         return self.floor / self.value if self.is_time else self.value / self.floor
 
     def as_json(self) -> dict[str, Any]:
-        """As `.orchard/bench.json` keeps it."""
-        return {**asdict(self), "value": round(self.value, 3), "floor": round(self.floor, 3)} | {
-            "ratio": round(self.ratio, 3)
-        }
+        """As `.orchard/bench.json` keeps it: four digits that count, however small the number."""
+        numbers = {"value": self.value, "floor": self.floor, "ratio": self.ratio}
+        return asdict(self) | {name: float(f"{number:.4g}") for name, number in numbers.items()}
 
 
 def seconds(act: Callable[[], object]) -> float:
@@ -66,4 +65,6 @@ def table(measures: list[Measure]) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2f}"
+    if value >= 10:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"

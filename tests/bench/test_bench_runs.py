@@ -69,7 +69,7 @@ def test_every_measure_gives_a_figure_beside_its_floor(tmp_path):
         assert each["floor"] > 0
         assert each["goal"] == GOALS.get(name, each["goal"])
         ratio = each["floor"] / each["value"] if each["is_time"] else each["value"] / each["floor"]
-        assert each["ratio"] == pytest.approx(ratio, rel=0.05, abs=0.001)
+        assert each["ratio"] == pytest.approx(ratio, rel=0.01)
         assert name in done.stdout
     assert not _left_behind()
 
