@@ -38,7 +38,7 @@ up: install  ## start everything and go on where it stopped; Ctrl-C stops it
 
 .PHONY: test
 test: install-dev browser  ## run the tests (ARGS="tests/points -k spend")
-	@exec $(RUN) $(BIN)/pytest -rs -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@exec $(RUN) $(BIN)/pytest -rs -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
 
 .PHONY: check
 check: install-dev  ## ruff, mypy, import order, missing migrations, compiled messages

@@ -8,7 +8,7 @@ import pytest
 from scrm.runtime.state import RuntimeProblem
 from tests.runtime.conftest import Machine, machines
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 PICTURE = "media/1/ab/ab12-34"
 
 

@@ -47,6 +47,7 @@ def answers(machine: Machine, name: str, path: str) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_a_day_in_the_life(machine):
     process, _said = start(machine)
     assert answers(machine, "WEB", "/healthz")
