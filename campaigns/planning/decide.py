@@ -63,16 +63,23 @@ def decided(question: Question, span: Range) -> Statement:
     made = Statement()
     _audience(made, question, span)
     _judged(made, question)
+    conclude(made, question, key="contact_id")
+    return made
+
+
+def conclude(made: Statement, question: Question, *, key: str) -> None:
+    """The table `decided` from the table `judged`: held back for a reason, in the control group, or planned.
+
+    `key`: the column of `judged` that names a receiver, by whose hash the control group is drawn."""
     made.add(
         f""", decided AS (
-SELECT j.contact_id AS key, j.variant_id, j.staff_id, j.external_userid, j.reason,
+SELECT j.{key} AS key, j.variant_id, j.staff_id, j.external_userid, j.reason,
   CASE WHEN j.reason <> '' THEN 'suppressed'
-       WHEN {share_sql("j.contact_id")} < %s THEN 'holdout' ELSE 'planned' END AS status
+       WHEN {share_sql(f"j.{key}")} < %s THEN 'holdout' ELSE 'planned' END AS status
 FROM judged j)""",
         question.push.pk,
         threshold(question.push.holdout_percent),
     )
-    return made
 
 
 def _audience(made: Statement, question: Question, span: Range) -> None:

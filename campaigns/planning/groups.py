@@ -7,9 +7,8 @@ told by its own deliveries, there are few enough of them. Nothing is reserved ag
 # What is put into the text is ours; values travel beside it as parameters.
 # ruff: noqa: S608
 
-from campaigns.experiments.control_group import share_sql, threshold
 from campaigns.planning.audience import Question
-from campaigns.planning.decide import Range, Statement, budget_reason
+from campaigns.planning.decide import Range, Statement, budget_reason, conclude
 from campaigns.reasons import Reason
 
 MEMBER = """EXISTS (SELECT 1 FROM contacts_groupmember m
@@ -23,15 +22,7 @@ def decided(question: Question, span: Range) -> Statement:
     _audience(made, question, span)
     _spent(made, question, span)
     _judged(made, question)
-    made.add(
-        f""", decided AS (
-SELECT j.chat_id AS key, j.variant_id, j.staff_id, j.external_userid, j.reason,
-  CASE WHEN j.reason <> '' THEN 'suppressed'
-       WHEN {share_sql("j.chat_id")} < %s THEN 'holdout' ELSE 'planned' END AS status
-FROM judged j)""",
-        question.push.pk,
-        threshold(question.push.holdout_percent),
-    )
+    conclude(made, question, key="chat_id")
     return made
 
 
